@@ -1,0 +1,2 @@
+//! Build script of `sys`: turns the kernel's UAPI headers into bindings.
+fn main() {}

@@ -1,0 +1,2 @@
+//! clockwright.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The mathematics of clock discipline, without I/O.

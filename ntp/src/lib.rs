@@ -1,0 +1,1 @@
+//! NTP without I/O: packets, client and server state machines, interleaved mode.

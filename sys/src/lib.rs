@@ -1,0 +1,1 @@
+//! The kernel boundary of clockwright: timestamping sockets, clocks, PHC ioctls.
