@@ -1,0 +1,38 @@
+# Every target does its own set-up: on a fresh clone, `make demo` or `make test` is all there is to type.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+# How long the demo runs, in seconds.
+SECONDS_TO_SHOW ?= 30
+
+.DEFAULT_GOAL := help
+.PHONY: help deps demo test bench install fmt lint
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+deps: ## install what a fresh Debian lacks (needs root or sudo once)
+	@.ci/deps
+
+demo: deps ## three hosts in a private network: watch wrong clocks become right
+	@$(CARGO) build --workspace --bins
+	@$(CARGO) run --quiet --bin clockwright -- demo --seconds $(SECONDS_TO_SHOW)
+
+test: deps ## every test: unit, simulation, network namespaces with real peers, documentation
+	$(CARGO) test --workspace
+
+bench: deps ## the benchmarks
+	$(CARGO) bench --workspace --benches
+
+install: deps ## build for speed and install below $(DESTDIR)$(PREFIX)
+	$(CARGO) build --release --locked --bin clockwright
+	install -D -m 755 "$${CARGO_TARGET_DIR:-target}/release/clockwright" "$(DESTDIR)$(PREFIX)/bin/clockwright"
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: deps ## format check, clippy and documentation, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
