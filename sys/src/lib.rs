@@ -1,1 +1,33 @@
-//! The kernel boundary of clockwright: timestamping sockets, clocks, PHC ioctls.
+//! The kernel boundary of clockwright: everything that asks Linux for time, safely.
+//!
+//! This is the one crate with `unsafe` in it. It offers the kernel's mechanisms in safe, typed
+//! form and decides nothing: which clock to trust, which stamp to use and when to steer is for
+//! the crates above.
+//!
+//! | module | kernel interface |
+//! |---|---|
+//! | [`clock`] | `clock_gettime`: readings, alone and bracketed |
+//! | [`adjust`] | `clock_adjtime`: frequency, steps, status |
+//! | [`socket`] | UDP with `SO_TIMESTAMPING`, error queue, batches |
+//! | [`hwtstamp`] | what an interface can stamp (`SIOCGHWTSTAMP`, `ETHTOOL_GET_TS_INFO`) |
+//! | [`ptp`] | `/dev/ptpN` |
+//! | [`net`] | interfaces and their addresses |
+//! | [`process`] | capabilities, life and death of processes |
+//!
+//! Every system call goes through the C library's function, so that tools which interpose those
+//! functions (clknetsim, libfaketime) see each of them.
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "clockwright-sys supports 64-bit Linux only: 32-bit kernels hand out 32-bit time in the \
+     structures used here"
+);
+
+pub mod adjust;
+pub mod clock;
+pub mod hwtstamp;
+pub mod net;
+pub mod process;
+pub mod ptp;
+pub mod socket;
+mod uapi;

@@ -1,0 +1,1 @@
+//! PTP hardware clocks: `/dev/ptpN`.

@@ -1,0 +1,1 @@
+//! Kernel UAPI constants and structures.
