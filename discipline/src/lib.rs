@@ -1,1 +1,42 @@
 //! The mathematics of clock discipline, without I/O.
+//!
+//! ```text
+//! Sample ──► SourceFilter ──► SourceEstimate ──► selection, combination ──► PI loop ──► Action
+//!            (one a source)                       (Discipline)              (Loop)
+//! ```
+//!
+//! Nothing here reads a clock, a file or a random number: instants are arguments, what is to be
+//! done comes out as [`Action`]s. The same code runs in the daemon and in the simulator.
+//!
+//! One sign convention, everywhere: an offset is what must be *added* to the local clock to make
+//! it right. Positive: the clock is behind. A frequency is what must be added to the rate of the
+//! local oscillator (`CLOCK_MONOTONIC_RAW`), in seconds a second.
+//!
+//! Estimates are made against the unsteered oscillator, so steering never bends a measurement.
+
+mod bank;
+mod combine;
+mod delay;
+mod engine;
+mod estimate;
+mod filter;
+mod kalman;
+mod noise;
+mod pi;
+mod poll;
+mod sample;
+mod select;
+mod steady;
+mod virtual_clock;
+
+pub use engine::{
+    Action, ClockReading, Config, Discipline, Learnt, SourceOptions, SourceStatus, Status,
+    StepPolicy,
+};
+pub use estimate::{SourceEstimate, SourceId};
+pub use filter::{SourceFilter, Verdict};
+pub use pi::{Correction, Loop};
+pub use sample::{Leap, Sample, Upstream};
+pub use select::{Reason, State};
+pub use steady::SteadyState;
+pub use virtual_clock::VirtualClock;

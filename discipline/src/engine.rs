@@ -1,0 +1,576 @@
+//! All sources, one clock: filters, selection, combination and loop put together.
+//!
+//! The owner feeds samples and readings of the disciplined clock in, and carries out the
+//! [`Action`]s that come out. No clock is read here; the one timer is [`Discipline::next_timeout`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
+
+use crate::combine::{Part, combine};
+use crate::estimate::{SourceEstimate, SourceId};
+use crate::filter::{LEAST_DRIFT, Prior, SourceFilter, Verdict};
+use crate::pi::Loop;
+use crate::poll;
+use crate::sample::{Leap, Sample, Upstream};
+use crate::select::{Reason, State, Voter, select};
+
+/// Samples that a source must have given before it is believed.
+const ENOUGH: u32 = 3;
+/// How long the first source waits for the others to contradict it, s.
+const WAIT_FOR_OTHERS_S: i64 = 5;
+/// Samples between changes of a source's poll interval.
+const POLL_EVERY: u32 = 8;
+/// A clock that may be further off than this is not called synchronised, s.
+const MAX_DISTANCE_S: f64 = 3.0;
+
+/// When the clock may be stepped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepPolicy {
+    /// Only an offset larger than this is stepped.
+    pub above: Duration,
+    /// Only in this many first updates.
+    pub first: u32,
+}
+
+/// What the oscillator was like when the program last ran.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learnt {
+    /// UTC's frequency against the oscillator, s/s.
+    pub frequency: f64,
+    /// Its standard deviation, s/s.
+    pub frequency_sd: f64,
+    /// Wander, s/s per √s.
+    pub wander: f64,
+}
+
+impl Default for Learnt {
+    /// Any crystal: within 100 ppm, wandering by 1e-9 per √s.
+    fn default() -> Self {
+        Self {
+            frequency: 0.0,
+            frequency_sd: 100e-6,
+            wander: 1e-9,
+        }
+    }
+}
+
+/// How to discipline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Config {
+    /// When to step.
+    pub step: StepPolicy,
+    /// Fastest removal of an offset, s/s.
+    pub max_slew: f64,
+    /// What is known of the oscillator.
+    pub learnt: Learnt,
+}
+
+/// What the disciplined clock shows at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The instant.
+    pub raw: Timestamp<Raw>,
+    /// What the clock shows.
+    pub clock: Timestamp<Utc>,
+}
+
+impl ClockReading {
+    /// The clock minus the oscillator.
+    fn ahead_of_raw(self) -> Duration {
+        self.clock.since_epoch() - self.raw.since_epoch()
+    }
+}
+
+/// How to treat one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// The shortest and the longest poll interval to wish for.
+    pub poll: (Poll, Poll),
+}
+
+/// Something to carry out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    /// Let the clock run faster than the oscillator by this (s/s).
+    SetFrequency {
+        /// Rate of the clock minus rate of the oscillator, s/s.
+        frequency: f64,
+    },
+    /// Add this to the clock at once.
+    Step {
+        /// What to add.
+        by: Duration,
+    },
+    /// Poll a source at another interval.
+    SetPoll {
+        /// Which.
+        id: SourceId,
+        /// How often.
+        poll: Poll,
+    },
+}
+
+/// The state of the disciplined clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Status {
+    /// Has it been set from sources, and is its error bound reasonable?
+    pub synchronized: bool,
+    /// Distance from a reference clock; 16 if unsynchronised.
+    pub stratum: u8,
+    /// The source whose root distance is ours.
+    pub selected: Option<SourceId>,
+    /// That source's own reference id.
+    pub upstream: Upstream,
+    /// What must be added to the clock to agree with the estimate, s.
+    pub offset_s: f64,
+    /// Standard deviation of the estimate, s.
+    pub offset_sd_s: f64,
+    /// UTC's frequency against the oscillator, s/s.
+    pub frequency: f64,
+    /// Its standard deviation, s/s.
+    pub frequency_sd: f64,
+    /// Wander of the oscillator, s/s per √s.
+    pub wander: f64,
+    /// Round trips to the reference clock, s.
+    pub root_delay_s: f64,
+    /// Everything else the clock may be wrong by, s.
+    pub root_dispersion_s: f64,
+    /// The clock is within this of UTC, s: root delay/2 + root dispersion.
+    pub error_bound_s: f64,
+    /// When the clock was last updated.
+    pub updated: Option<Timestamp<Raw>>,
+}
+
+/// The state of one source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SourceStatus {
+    /// The part it plays.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// What must be added to the clock to agree with it, s.
+    pub offset_s: Option<f64>,
+    /// Its delay floor, s.
+    pub delay_s: Option<f64>,
+    /// RMS of recent innovations, s.
+    pub jitter_s: f64,
+    /// Its frequency against the oscillator, s/s.
+    pub frequency: Option<f64>,
+    /// UTC is within this of what it says, s.
+    pub error_bound_s: Option<f64>,
+    /// Samples taken in.
+    pub samples: u32,
+    /// Age of the newest sample, s.
+    pub last_sample_age_s: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Source {
+    filter: SourceFilter,
+    options: SourceOptions,
+    poll: Poll,
+    poll_changed_at: u32,
+    reachable: bool,
+    added: Timestamp<Raw>,
+    state: State,
+    reason: Reason,
+}
+
+impl Source {
+    fn has_enough(&self) -> bool {
+        self.filter.count() >= ENOUGH
+    }
+}
+
+/// What the clock was last set from; outlives the sources.
+#[derive(Debug, Clone, Copy)]
+struct Reference {
+    estimate: SourceEstimate,
+    selected: SourceId,
+    upstream: Upstream,
+    root_delay_s: f64,
+    distance_s: f64,
+}
+
+impl Reference {
+    /// How far UTC may be from the estimate at a later instant, s.
+    fn distance_at(&self, at: Timestamp<Raw>) -> f64 {
+        let age = (at - self.estimate.at).as_secs_f64().max(0.0);
+        let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
+        self.distance_s + 3.0 * more + LEAST_DRIFT * age
+    }
+}
+
+/// All sources and the clock they discipline.
+#[derive(Debug)]
+pub struct Discipline {
+    config: Config,
+    sources: BTreeMap<SourceId, Source>,
+    first_enough: Option<Timestamp<Raw>>,
+    pi: Loop,
+    reference: Option<Reference>,
+    updates: u32,
+    actions: VecDeque<Action>,
+}
+
+impl Discipline {
+    /// A clock without sources that runs at the learnt frequency.
+    pub fn new(config: Config) -> Self {
+        let frequency = config.learnt.frequency;
+        Self {
+            config,
+            sources: BTreeMap::new(),
+            first_enough: None,
+            pi: Loop::new(frequency, config.max_slew),
+            reference: None,
+            updates: 0,
+            actions: VecDeque::from([Action::SetFrequency { frequency }]),
+        }
+    }
+
+    /// Changes step policy and slew limit; what has been learnt stays.
+    pub fn reconfigure(&mut self, step: StepPolicy, max_slew: f64) {
+        self.config.step = step;
+        self.config.max_slew = max_slew;
+        self.pi.set_max_slew(max_slew);
+    }
+
+    /// Adds a source that has said nothing yet. A source of the same id is replaced.
+    pub fn add_source(&mut self, id: SourceId, options: SourceOptions, now: Timestamp<Raw>) {
+        let source = Source {
+            filter: SourceFilter::new(self.prior()),
+            options,
+            poll: options.poll.0,
+            poll_changed_at: 0,
+            reachable: true,
+            added: now,
+            state: State::Waiting,
+            reason: Reason::FewSamples {
+                have: 0,
+                need: ENOUGH,
+            },
+        };
+        self.sources.insert(id, source);
+    }
+
+    /// Changes how a source is treated; what is known of it stays.
+    pub fn set_options(&mut self, id: SourceId, options: SourceOptions) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.options = options;
+            source.poll = source.poll.clamp(options.poll.0, options.poll.1);
+        }
+    }
+
+    /// Forgets a source.
+    pub fn remove_source(&mut self, id: SourceId) {
+        self.sources.remove(&id);
+    }
+
+    /// Says whether a source answers. One that does not is not believed any more.
+    pub fn set_reachable(&mut self, id: SourceId, reachable: bool) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.reachable = reachable;
+            if !reachable {
+                (source.state, source.reason) = (State::Unreachable, Reason::NoAnswer);
+            }
+        }
+    }
+
+    /// Takes in a sample of a source; `reading` is what the clock shows now, no earlier than the
+    /// sample. Updates the clock when the source is among those believed.
+    pub fn handle_sample(
+        &mut self,
+        id: SourceId,
+        sample: &Sample,
+        reading: ClockReading,
+    ) -> Option<Verdict> {
+        let source = self.sources.get_mut(&id)?;
+        source.reachable = true;
+        let verdict = source.filter.update(sample);
+        if matches!(verdict, Verdict::Suspect | Verdict::OutOfOrder) {
+            return Some(verdict);
+        }
+        self.adapt_poll(id);
+        self.judge_sources(reading.raw);
+        let believed = self
+            .sources
+            .get(&id)
+            .is_some_and(|source| matches!(source.state, State::Selected | State::Combined));
+        if believed {
+            self.update_clock(reading);
+        }
+        Some(verdict)
+    }
+
+    /// When [`Discipline::handle_timeout`] is to be called.
+    pub fn next_timeout(&self) -> Option<Timestamp<Raw>> {
+        self.pi.ends()
+    }
+
+    /// Ends a correction whose time has come.
+    pub fn handle_timeout(&mut self, now: Timestamp<Raw>) {
+        if let Some(correction) = self.pi.expire(now) {
+            self.actions.push_back(Action::SetFrequency {
+                frequency: correction.frequency,
+            });
+        }
+    }
+
+    /// The next thing to carry out; call until `None` after each `handle_…`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What has been learnt of the oscillator, to be kept for the next start.
+    pub fn learnt(&self) -> Option<Learnt> {
+        let estimate = self.reference?.estimate;
+        Some(Learnt {
+            frequency: estimate.frequency,
+            frequency_sd: estimate.frequency_sd(),
+            wander: estimate.wander,
+        })
+    }
+
+    /// The state of the clock.
+    pub fn status(&self, reading: ClockReading) -> Status {
+        let Some(reference) = self.reference else {
+            return self.unset_status();
+        };
+        let estimate = reference.estimate.carried_to(reading.raw);
+        let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
+        let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
+        let root_delay_s = reference.root_delay_s;
+        let synchronized = error_bound_s < MAX_DISTANCE_S;
+        Status {
+            synchronized,
+            stratum: if synchronized {
+                (reference.upstream.stratum + 1).min(16)
+            } else {
+                16
+            },
+            selected: Some(reference.selected),
+            upstream: reference.upstream,
+            offset_s,
+            offset_sd_s: estimate.offset_sd_s(),
+            frequency: estimate.frequency,
+            frequency_sd: estimate.frequency_sd(),
+            wander: estimate.wander,
+            root_delay_s,
+            root_dispersion_s: (error_bound_s - root_delay_s / 2.0).max(0.0),
+            error_bound_s,
+            updated: Some(reference.estimate.at),
+        }
+    }
+
+    /// The state of a source.
+    pub fn source_status(&self, id: SourceId, reading: ClockReading) -> Option<SourceStatus> {
+        let source = self.sources.get(&id)?;
+        let estimate = source
+            .filter
+            .estimate()
+            .map(|estimate| estimate.carried_to(reading.raw));
+        let age = source.filter.last().map(|last| reading.raw - last.at);
+        Some(SourceStatus {
+            state: source.state,
+            reason: source.reason,
+            offset_s: estimate.map(|e| (e.offset - reading.ahead_of_raw()).as_secs_f64()),
+            delay_s: source.filter.delay_floor_s(),
+            jitter_s: source.filter.jitter_s(),
+            frequency: estimate.map(|e| e.frequency),
+            error_bound_s: source.filter.root_distance_s(reading.raw),
+            samples: source.filter.count(),
+            last_sample_age_s: age.map(Duration::as_secs_f64),
+        })
+    }
+
+    /// The leap second that most believed sources announce.
+    pub fn leap(&self) -> Leap {
+        let believed: Vec<Leap> = self
+            .sources
+            .values()
+            .filter(|source| matches!(source.state, State::Selected | State::Combined))
+            .map(|source| source.filter.upstream().leap)
+            .collect();
+        [Leap::Insert, Leap::Delete]
+            .into_iter()
+            .find(|leap| 2 * believed.iter().filter(|said| *said == leap).count() > believed.len())
+            .unwrap_or(Leap::None)
+    }
+
+    fn unset_status(&self) -> Status {
+        let learnt = self.config.learnt;
+        Status {
+            synchronized: false,
+            stratum: 16,
+            selected: None,
+            upstream: Upstream::default(),
+            offset_s: 0.0,
+            offset_sd_s: f64::INFINITY,
+            frequency: learnt.frequency,
+            frequency_sd: learnt.frequency_sd,
+            wander: learnt.wander,
+            root_delay_s: 0.0,
+            root_dispersion_s: f64::INFINITY,
+            error_bound_s: f64::INFINITY,
+            updated: None,
+        }
+    }
+
+    /// What a new source's filter starts from: the estimate of the others if there is one.
+    fn prior(&self) -> Prior {
+        let learnt = self.learnt().unwrap_or(self.config.learnt);
+        Prior {
+            frequency: learnt.frequency,
+            frequency_sd: learnt.frequency_sd,
+            wander: learnt.wander,
+        }
+    }
+
+    fn adapt_poll(&mut self, id: SourceId) {
+        let Some(source) = self.sources.get_mut(&id) else {
+            return;
+        };
+        let count = source.filter.count();
+        let (Some(noise), Some(estimate)) = (source.filter.noise_s(), source.filter.estimate())
+        else {
+            return;
+        };
+        if count < source.poll_changed_at + POLL_EVERY {
+            return;
+        }
+        let (min, max) = source.options.poll;
+        let wish = poll::suitable(source.poll, noise, estimate.wander).clamp(min, max);
+        if wish != source.poll {
+            source.poll = wish;
+            source.poll_changed_at = count;
+            self.actions.push_back(Action::SetPoll { id, poll: wish });
+        }
+    }
+
+    fn judge_sources(&mut self, now: Timestamp<Raw>) {
+        let waiting = self.waits_for_others(now);
+        let selected = self.reference.map(|reference| reference.selected);
+        let mut common = None;
+        let mut voters = Vec::with_capacity(self.sources.len());
+        for (id, source) in &mut self.sources {
+            if !source.reachable {
+                continue;
+            }
+            let estimate = source.filter.estimate().map(|e| e.carried_to(now));
+            let distance_s = source.filter.root_distance_s(now);
+            let (Some(estimate), Some(distance_s), true) =
+                (estimate, distance_s, source.has_enough())
+            else {
+                let have = source.filter.count();
+                source.state = State::Waiting;
+                source.reason = Reason::FewSamples { have, need: ENOUGH };
+                continue;
+            };
+            if waiting {
+                (source.state, source.reason) = (State::Waiting, Reason::WaitingForOthers);
+                continue;
+            }
+            let common = *common.get_or_insert(estimate.offset);
+            voters.push(Voter {
+                id: *id,
+                offset_s: (estimate.offset - common).as_secs_f64(),
+                distance_s,
+            });
+        }
+        for (id, state, reason) in select(&voters, selected) {
+            if let Some(source) = self.sources.get_mut(&id) {
+                (source.state, source.reason) = (state, reason);
+            }
+        }
+    }
+
+    /// At the start a single voice is no majority: the first source to have given enough samples
+    /// waits a little for those that have been asked at the same time.
+    fn waits_for_others(&mut self, now: Timestamp<Raw>) -> bool {
+        if self.reference.is_some() {
+            return false;
+        }
+        let since = *self.first_enough.get_or_insert(now);
+        if !self.sources.values().any(Source::has_enough) {
+            self.first_enough = None;
+            return false;
+        }
+        let patience = Duration::from_secs(WAIT_FOR_OTHERS_S);
+        now - since < patience
+            && self.sources.values().any(|source| {
+                !source.has_enough() && source.reachable && now - source.added < patience * 4
+            })
+    }
+
+    fn update_clock(&mut self, reading: ClockReading) {
+        let now = reading.raw;
+        let Some(reference) = self.combined(now) else {
+            return;
+        };
+        let since_last = self.reference.map(|last| now - last.estimate.at);
+        self.reference = Some(reference);
+        let offset = reference.estimate.offset - reading.ahead_of_raw();
+        let frequency = reference.estimate.frequency;
+        let may_step = self.updates < self.config.step.first;
+        self.updates = self.updates.saturating_add(1);
+        if may_step && offset.abs() > self.config.step.above {
+            self.actions.push_back(Action::Step { by: offset });
+            self.correct(now, 0.0, frequency, since_last);
+        } else {
+            self.correct(now, offset.as_secs_f64(), frequency, since_last);
+        }
+    }
+
+    fn correct(
+        &mut self,
+        now: Timestamp<Raw>,
+        offset_s: f64,
+        frequency: f64,
+        since_last: Option<Duration>,
+    ) {
+        let interval_s = since_last.map_or(0.0, Duration::as_secs_f64);
+        let correction = self.pi.correct(now, offset_s, frequency, interval_s);
+        self.actions.push_back(Action::SetFrequency {
+            frequency: correction.frequency,
+        });
+    }
+
+    /// Combines the believed sources. UTC lies within each one's root distance of its offset, so
+    /// the tightest of these bounds holds for the combination.
+    fn combined(&self, now: Timestamp<Raw>) -> Option<Reference> {
+        let believed: Vec<(SourceId, &Source, Part)> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| matches!(source.state, State::Selected | State::Combined))
+            .filter_map(|(id, source)| {
+                let part = Part {
+                    estimate: source.filter.estimate()?.carried_to(now),
+                    distance_s: source.filter.root_distance_s(now)?,
+                };
+                Some((*id, source, part))
+            })
+            .collect();
+        let parts: Vec<Part> = believed.iter().map(|(_, _, part)| *part).collect();
+        let estimate = combine(&parts)?;
+        let distance_s = parts
+            .iter()
+            .map(|part| {
+                (part.estimate.offset - estimate.offset).as_secs_f64().abs() + part.distance_s
+            })
+            .fold(f64::INFINITY, f64::min);
+        let (id, source, _) = believed
+            .iter()
+            .find(|(_, source, _)| source.state == State::Selected)?;
+        let upstream = source.filter.upstream();
+        let root_delay_s =
+            upstream.root_delay.as_secs_f64() + source.filter.delay_floor_s().unwrap_or(0.0);
+        Some(Reference {
+            estimate,
+            selected: *id,
+            upstream,
+            root_delay_s,
+            distance_s,
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! The filter of one source: from its samples to an estimate of UTC.
+//!
+//! A two-state Kalman filter (see `kalman.rs`) whose measurement noise grows with the excess of
+//! the round trip over its floor (`delay.rs`), and whose parameters are found online by a bank
+//! of such filters (`bank.rs`). What remains for this file is the beginning, and telling an
+//! outlier from a clock that has moved.
+
+use clockwright_timebase::{Duration, Raw, Timestamp};
+
+use crate::bank::Bank;
+use crate::delay::DelayFloor;
+use crate::estimate::SourceEstimate;
+use crate::kalman::{Covariance, Kalman};
+use crate::noise::Hypothesis;
+use crate::sample::{Sample, Upstream};
+
+/// An innovation beyond this many standard deviations, and beyond what queueing explains, is
+/// suspect.
+const SUSPECT_SIGMAS: f64 = 5.0;
+/// Samples before anything is suspect: until then the noise is a guess.
+const LEARNING: u32 = 8;
+/// The sample at which the first guess of the noise is made again, from the delays seen so far.
+const GUESS_AT: u32 = 4;
+/// Weight of the newest sample in the running means that are only reported or steer the poll.
+const RUNNING: f64 = 1.0 / 16.0;
+/// No oscillator that can be steered is further off than this, s/s (RFC 5905's MAXFREQ).
+const MAX_FREQUENCY: f64 = 500e-6;
+/// Resolution of the best stamps there are, s.
+const RESOLUTION_S: f64 = 1e-9;
+
+/// What became of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was the first.
+    First,
+    /// It moved the estimate.
+    Accepted,
+    /// It contradicts the estimate and its delay does not explain that; it is set aside until
+    /// the next one confirms or refutes it.
+    Suspect,
+    /// It confirmed a suspect: the clock or the source has moved, and the estimate follows.
+    Moved,
+    /// It is not newer than the one before it.
+    OutOfOrder,
+}
+
+/// What is known of the oscillator before the first sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Prior {
+    /// How much faster than the oscillator UTC runs, s/s.
+    pub(crate) frequency: f64,
+    /// Its standard deviation, s/s.
+    pub(crate) frequency_sd: f64,
+    /// Wander, s/s per √s.
+    pub(crate) wander: f64,
+}
+
+/// The filter of one source.
+#[derive(Debug, Clone)]
+pub struct SourceFilter {
+    prior: Prior,
+    track: Option<Track>,
+    floor: DelayFloor,
+    suspect: Option<bool>,
+    count: u32,
+    delay_change: f64,
+    mean_square_residual: f64,
+    last: Option<Sample>,
+}
+
+/// What exists from the first sample on.
+#[derive(Debug, Clone)]
+struct Track {
+    /// Phases are relative to this: UTC minus the oscillator, in whole units.
+    origin: Duration,
+    at: Timestamp<Raw>,
+    bank: Bank,
+    /// Running mean of what a sample tells, 1/s².
+    information: f64,
+}
+
+impl SourceFilter {
+    /// A filter that has seen nothing.
+    pub(crate) fn new(prior: Prior) -> Self {
+        Self {
+            prior,
+            track: None,
+            floor: DelayFloor::default(),
+            suspect: None,
+            count: 0,
+            delay_change: 0.0,
+            mean_square_residual: 0.0,
+            last: None,
+        }
+    }
+
+    /// Takes in a sample.
+    pub fn update(&mut self, sample: &Sample) -> Verdict {
+        let delay = sample.delay.as_secs_f64().max(0.0);
+        let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
+            4.0 * SUSPECT_SIGMAS * track.bank.hypothesis().noise_s()
+        });
+        let Some(track) = &mut self.track else {
+            self.floor.excess(delay, spread);
+            self.track = Some(Track::new(sample, self.prior));
+            self.note(sample, 0.0);
+            return Verdict::First;
+        };
+        if sample.at <= track.at {
+            return Verdict::OutOfOrder;
+        }
+        let excess = self.floor.excess(delay, spread);
+        let dt = track.advance_to(sample.at);
+        let innovation = (sample.offset - track.origin).as_secs_f64() - track.bank.state().phase;
+        let verdict = judge(&mut self.suspect, self.count, track, innovation, excess);
+        match verdict {
+            Verdict::Suspect => {}
+            Verdict::Moved => track.follow_a_move(innovation, dt),
+            _ => {
+                let square = innovation * innovation;
+                self.mean_square_residual += RUNNING * (square - self.mean_square_residual);
+            }
+        }
+        if verdict != Verdict::Suspect {
+            track.take(sample, excess);
+        }
+        self.note(sample, delay);
+        verdict
+    }
+
+    /// The estimate as of the newest sample.
+    pub fn estimate(&self) -> Option<SourceEstimate> {
+        let track = self.track.as_ref()?;
+        let state = track.bank.state();
+        Some(SourceEstimate {
+            at: track.at,
+            offset: track.origin + Duration::from_secs_f64(state.phase),
+            frequency: state.frequency.clamp(-MAX_FREQUENCY, MAX_FREQUENCY),
+            covariance: state.covariance,
+            wander: track.bank.hypothesis().wander(),
+        })
+    }
+
+    /// Samples taken in, suspects included.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The newest sample.
+    pub fn last(&self) -> Option<&Sample> {
+        self.last.as_ref()
+    }
+
+    /// What the source said of itself with the newest sample.
+    pub fn upstream(&self) -> Upstream {
+        self.last.map(|sample| sample.upstream).unwrap_or_default()
+    }
+
+    /// The least round trip remembered, s.
+    pub fn delay_floor_s(&self) -> Option<f64> {
+        self.floor.floor()
+    }
+
+    /// RMS of recent innovations, s: how far a sample lies from what was expected.
+    pub fn jitter_s(&self) -> f64 {
+        self.mean_square_residual.sqrt()
+    }
+
+    /// The RMS noise of one sample as the filter weighs it (the harmonic mean of variances), s.
+    pub fn noise_s(&self) -> Option<f64> {
+        let track = self.track.as_ref()?;
+        (track.information > 0.0).then(|| track.information.recip().sqrt())
+    }
+
+    /// The most that UTC itself may lie from the estimate at `at`, s: half of the round trips to
+    /// the reference clock, which may be all on one way, the source's own dispersion, and three
+    /// standard deviations.
+    pub fn root_distance_s(&self, at: Timestamp<Raw>) -> Option<f64> {
+        let estimate = self.estimate()?.carried_to(at);
+        let upstream = self.upstream();
+        let age = (at - self.last?.at).as_secs_f64().max(0.0);
+        Some(
+            self.floor.floor()? / 2.0
+                + upstream.root_delay.as_secs_f64() / 2.0
+                + upstream.root_dispersion.as_secs_f64()
+                + self.last?.uncertainty.as_secs_f64()
+                + 3.0 * estimate.offset_sd_s()
+                + LEAST_DRIFT * age,
+        )
+    }
+
+    fn note(&mut self, sample: &Sample, delay: f64) {
+        self.count = self.count.saturating_add(1);
+        if let Some(last) = self.last
+            && self.count <= GUESS_AT
+        {
+            let change = (delay - last.delay.as_secs_f64()).abs();
+            self.delay_change += change / f64::from(GUESS_AT - 1);
+            if self.count == GUESS_AT
+                && let Some(track) = &mut self.track
+            {
+                track.guess_noise(self.delay_change);
+            }
+        }
+        self.last = Some(*sample);
+    }
+}
+
+/// Whatever has been learnt of the oscillator, the bound grows by at least this, s/s.
+pub(crate) const LEAST_DRIFT: f64 = 10e-9;
+
+/// Is the innovation explained by noise and queueing?
+///
+/// One that is not may be a broken stamp, or the first sign that the clock has moved. The next
+/// one tells: on the same side again, the clock has moved; on the other side, the noise has grown,
+/// and the bank is to learn it.
+fn judge(
+    suspect: &mut Option<bool>,
+    count: u32,
+    track: &Track,
+    innovation: f64,
+    excess: f64,
+) -> Verdict {
+    let state = track.bank.state();
+    let clean = state.covariance.phase + track.bank.hypothesis().noise_s().powi(2);
+    let explained = SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0;
+    if count < LEARNING || innovation.abs() <= explained {
+        *suspect = None;
+        return Verdict::Accepted;
+    }
+    let ahead = innovation > 0.0;
+    match suspect.replace(ahead) {
+        None => Verdict::Suspect,
+        Some(before) if before == ahead => {
+            *suspect = None;
+            Verdict::Moved
+        }
+        Some(_) => Verdict::Accepted,
+    }
+}
+
+impl Track {
+    fn new(first: &Sample, prior: Prior) -> Self {
+        // Until delays have been compared, a twentieth of the round trip stands for its noise.
+        let noise = (first.delay.as_secs_f64() / 20.0).max(10.0 * RESOLUTION_S);
+        let state = Kalman {
+            phase: 0.0,
+            frequency: prior.frequency,
+            covariance: Covariance {
+                phase: noise * noise,
+                cross: 0.0,
+                frequency: prior.frequency_sd * prior.frequency_sd,
+            },
+        };
+        Self {
+            origin: first.offset,
+            at: first.at,
+            bank: Bank::new(Hypothesis::nearest(noise, prior.wander), state),
+            information: 0.0,
+        }
+    }
+
+    /// Lets the state drift to `at`; returns the seconds passed.
+    fn advance_to(&mut self, at: Timestamp<Raw>) -> f64 {
+        let dt = (at - self.at).as_secs_f64();
+        self.bank.advance(dt);
+        self.at = at;
+        dt
+    }
+
+    fn take(&mut self, sample: &Sample, excess: f64) {
+        let offset = (sample.offset - self.origin).as_secs_f64();
+        self.bank.update(offset, excess);
+        let information = self.bank.hypothesis().variance(excess).recip();
+        self.information += if self.information > 0.0 {
+            RUNNING * (information - self.information)
+        } else {
+            information
+        };
+        // Small phases keep all their digits.
+        let phase = Duration::from_secs_f64(self.bank.state().phase);
+        self.origin += phase;
+        self.bank.shift(phase.as_secs_f64());
+    }
+
+    /// Replaces the first guess of the noise. Round trips see the jitter of both ways added,
+    /// offsets half of their difference; so an offset's deviation is half a round trip's. The
+    /// mean change between successive values of deviation d is 2d/√π.
+    fn guess_noise(&mut self, mean_delay_change: f64) {
+        let deviation = mean_delay_change * core::f64::consts::PI.sqrt() / 2.0;
+        let noise = (deviation / 2.0).max(RESOLUTION_S);
+        let wander = self.bank.hypothesis().wander();
+        self.bank = Bank::new(Hypothesis::nearest(noise, wander), *self.bank.state());
+    }
+
+    /// The phase has moved by about `innovation` within `dt` seconds, by a step of phase or of
+    /// frequency; the next samples tell which.
+    fn follow_a_move(&mut self, innovation: f64, dt: f64) {
+        let frequency = (innovation / dt).clamp(-MAX_FREQUENCY, MAX_FREQUENCY);
+        self.bank.doubt(Covariance {
+            phase: innovation * innovation,
+            cross: 0.0,
+            frequency: frequency * frequency,
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! How far a measured offset may be off, and how far the oscillator wanders: the parameters that
+//! the bank of filters chooses among.
+
+/// A hypothesis of what disturbs the measurements.
+///
+/// The parameters lie on a grid, so that neighbours can be named: noise in steps of √2, wander in
+/// steps of 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hypothesis {
+    /// Noise of a clean exchange: 2^(noise/2) ns.
+    noise: i8,
+    /// Oscillator wander: 2^wander · 1e-12 s/s per √s.
+    wander: i8,
+    /// Index into [`EXCESS_WEIGHTS`].
+    excess: u8,
+}
+
+/// How much of a round trip's excess shows in its offset (RMS).
+///
+/// 0: delay and offset vary independently, as with jitter of the stamps themselves. 1/√12: both
+/// ways are queued alike, the offset error is uniform on ±excess/2. 1/2: all of the wait was on
+/// one way.
+const EXCESS_WEIGHTS: [f64; 3] = [0.0, 0.289, 0.5];
+
+/// 0.06 ns to 0.2 s.
+const NOISE_RANGE: (i8, i8) = (-8, 55);
+/// 1e-12 to 1.3e-7.
+const WANDER_RANGE: (i8, i8) = (0, 17);
+
+impl Hypothesis {
+    /// The grid point nearest to a clean exchange's noise (s) and a wander (s/s per √s).
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "clamped to the grid right after; float casts saturate"
+    )]
+    pub(crate) fn nearest(noise_s: f64, wander: f64) -> Self {
+        let noise = (2.0 * (noise_s * 1e9).log2()).round() as i8;
+        let wander = (wander * 1e12).log2().round() as i8;
+        Self {
+            noise: noise.clamp(NOISE_RANGE.0, NOISE_RANGE.1),
+            wander: wander.clamp(WANDER_RANGE.0, WANDER_RANGE.1),
+            excess: 1,
+        }
+    }
+
+    /// RMS noise of a clean exchange, s.
+    pub(crate) fn noise_s(self) -> f64 {
+        1e-9 * (f64::from(self.noise) / 2.0).exp2()
+    }
+
+    /// Oscillator wander, s/s per √s.
+    pub(crate) fn wander(self) -> f64 {
+        1e-12 * f64::from(self.wander).exp2()
+    }
+
+    /// Variance (s²) of an offset whose round trip lay `excess_s` above the floor.
+    pub(crate) fn variance(self, excess_s: f64) -> f64 {
+        let weight = EXCESS_WEIGHTS[usize::from(self.excess)];
+        self.noise_s().powi(2) + (weight * excess_s).powi(2)
+    }
+
+    /// The grid's neighbours: one parameter one step off.
+    pub(crate) fn neighbours(self) -> impl Iterator<Item = Self> {
+        [
+            (1, 0, 0),
+            (-1, 0, 0),
+            (0, 1, 0),
+            (0, -1, 0),
+            (0, 0, 1),
+            (0, 0, -1),
+        ]
+        .into_iter()
+        .filter_map(move |(noise, wander, excess)| self.step(noise, wander, excess))
+    }
+
+    fn step(self, noise: i8, wander: i8, excess: i8) -> Option<Self> {
+        let next = Self {
+            noise: self.noise + noise,
+            wander: self.wander + wander,
+            excess: self.excess.checked_add_signed(excess)?,
+        };
+        let on_grid = (NOISE_RANGE.0..=NOISE_RANGE.1).contains(&next.noise)
+            && (WANDER_RANGE.0..=WANDER_RANGE.1).contains(&next.wander)
+            && usize::from(next.excess) < EXCESS_WEIGHTS.len();
+        on_grid.then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nearest_is_within_half_a_step(noise in -9.0f64..-1.0, wander in -11.9f64..-7.0) {
+            let (noise, wander) = (10f64.powf(noise), 10f64.powf(wander));
+            let h = Hypothesis::nearest(noise, wander);
+            prop_assert!((h.noise_s() / noise).log2().abs() < 0.26);
+            prop_assert!((h.wander() / wander).log2().abs() < 0.51);
+        }
+
+        #[test]
+        fn neighbours_stay_on_the_grid(noise in any::<f64>(), wander in any::<f64>()) {
+            let h = Hypothesis::nearest(noise, wander);
+            for n in h.neighbours() {
+                prop_assert!(n.variance(1e-3) > 0.0 && n != h);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_on_one_way_shifts_the_offset_by_half_of_it() {
+        let one_way = Hypothesis {
+            excess: 2,
+            ..Hypothesis::nearest(1e-9, 1e-9)
+        };
+        assert!((one_way.variance(10e-6).sqrt() - 5e-6).abs() < 1e-9);
+    }
+}
