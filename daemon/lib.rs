@@ -1,1 +1,5 @@
-//! The daemon around the state machines.
+//! The daemon around the state machines: configuration, sockets, clocks, control socket, commands.
+
+pub mod cli;
+pub mod config;
+pub mod control;

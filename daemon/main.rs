@@ -1,2 +1,7 @@
-//! clockwright.
-fn main() {}
+//! The `clockwright` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    clockwright::cli::main().into()
+}

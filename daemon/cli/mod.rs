@@ -1,0 +1,47 @@
+//! The command line: parse, dispatch, exit code.
+
+mod args;
+mod exit;
+
+use clap::Parser;
+
+pub use args::{
+    CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, FamilyArgs, QueryArgs,
+    RunArgs, SetArgs, SimArgs, ViewArgs,
+};
+pub use exit::Exit;
+
+/// Parses the process's arguments and does what they say.
+pub fn main() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => dispatch(&cli.command),
+        Err(refusal) => {
+            // A closed pipe leaves no one to tell.
+            let _ = refusal.print();
+            if refusal.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+        }
+    }
+}
+
+/// One line for each command: the module that does it.
+fn dispatch(command: &Command) -> Exit {
+    match command {
+        // Each of these goes to its own module's `main(&Args) -> Exit` and leaves this list as
+        // that module is added.
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Query(_)
+        | Command::Set(_)
+        | Command::Status(_)
+        | Command::Sources(_)
+        | Command::Demo(_)
+        | Command::Sim(_) => {
+            eprintln!("clockwright: this command is not part of this build");
+            Exit::Failed
+        }
+    }
+}

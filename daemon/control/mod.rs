@@ -1,0 +1,23 @@
+//! The control socket: how `clockwright status` and monitoring ask the running daemon.
+//!
+//! A Unix stream socket. A client writes one JSON object a line ([`Request`]) and gets one JSON
+//! object a line back ([`Answer`]). Every request only reads.
+
+mod protocol;
+mod report;
+
+pub use protocol::{Answer, MAX_REQUEST, Request};
+pub use report::{
+    AuthReport, ClockName, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
+    Steering,
+};
+
+/// Where the control socket gets its answers: implemented by the run loop.
+///
+/// Called on the daemon's own thread, once for every request; what is returned is a snapshot.
+pub trait View {
+    /// The daemon and its clock, now.
+    fn status(&self) -> StatusReport;
+    /// All sources, now, in the order of the configuration.
+    fn sources(&self) -> Vec<SourceReport>;
+}

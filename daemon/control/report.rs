@@ -1,0 +1,240 @@
+//! What the daemon reports about itself: the objects of `status --json` and `sources --json`.
+//!
+//! Field names and meanings are stable. Numbers are in SI base units with the unit in the name;
+//! an offset is what must be added to the local clock to make it right. A value that is not
+//! known is `null`, never zero.
+
+use std::collections::BTreeMap;
+
+use clockwright_timebase::StampKind;
+use serde::{Deserialize, Serialize};
+
+/// The clock that is disciplined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockName {
+    /// `CLOCK_REALTIME`.
+    System,
+    /// The daemon's own simulated clock; the host is not touched.
+    Virtual,
+}
+
+/// The leap second announced for the end of the current month (RFC 5905 section 7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeapReport {
+    /// None is announced.
+    None,
+    /// The last minute of the month has 61 seconds.
+    Insert,
+    /// The last minute of the month has 59 seconds.
+    Delete,
+    /// Leap indicator 3: the clock this is about is not synchronised.
+    Unsynchronized,
+}
+
+/// Whether the daemon steers its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Steering {
+    /// The clock is steered.
+    Adjusting,
+    /// `--no-adjust` was given: measuring only.
+    Disabled,
+    /// The kernel refuses: no `CAP_SYS_TIME`. Measuring only.
+    NotPermitted,
+}
+
+/// `clockwright status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The daemon's version.
+    pub version: String,
+    /// Since the daemon started, s.
+    pub uptime_s: f64,
+    /// The clock that is disciplined.
+    pub clock: ClockName,
+    /// Whether that clock is steered, and why not.
+    pub steering: Steering,
+    /// Is the clock synchronised to a source, with the bound below?
+    pub synchronized: bool,
+    /// Stratum this host serves: 1 to 15, or 16 while not synchronised.
+    pub stratum: u8,
+    /// The reference as NTP carries it: an IPv4 address, the hash of an IPv6 address in the same
+    /// notation, or four letters for stratum 1. Null while not synchronised.
+    pub reference_id: Option<String>,
+    /// Configured name of the source followed most. Null while not synchronised.
+    pub reference_name: Option<String>,
+    /// Announced leap second.
+    pub leap: LeapReport,
+    /// What must still be added to the clock to make it right, by the current estimate, s.
+    pub offset_s: Option<f64>,
+    /// What the clock is steered by: positive makes it run faster than the oscillator, ppm.
+    pub frequency_ppm: Option<f64>,
+    /// One standard deviation of the frequency estimate, ppm.
+    pub frequency_uncertainty_ppm: Option<f64>,
+    /// Round trip to the primary reference, s.
+    pub root_delay_s: Option<f64>,
+    /// Dispersion accumulated from the primary reference, s.
+    pub root_dispersion_s: Option<f64>,
+    /// The clock differs from UTC by no more than this, s.
+    pub error_bound_s: Option<f64>,
+    /// What the clock shows minus the truth, s: known for the virtual clock only, else null.
+    pub true_error_s: Option<f64>,
+    /// Since the clock estimate was last updated by a sample, s.
+    pub last_update_age_s: Option<f64>,
+    /// Samples used since the start.
+    pub samples: u64,
+    /// Steps of the clock since the start.
+    pub steps: u64,
+    /// Sources known, pool members counted one by one.
+    pub sources: u32,
+    /// Sources that answered one of the last eight requests.
+    pub sources_reachable: u32,
+    /// Sources that the clock follows at present.
+    pub sources_used: u32,
+}
+
+/// What the daemon thinks of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Followed, and the one whose reference this host passes on.
+    Selected,
+    /// Followed, together with the selected one.
+    Combined,
+    /// Agrees with the others, and is not followed at present.
+    Candidate,
+    /// Its interval of possible times excludes that of the majority.
+    Falseticker,
+    /// Answers, but cannot be used: not synchronised itself, too far away, ...
+    Unusable,
+    /// Asked, and too few samples yet to judge.
+    Starting,
+    /// Did not answer the last eight requests.
+    Unreachable,
+    /// Its name has not been resolved yet.
+    Unresolved,
+}
+
+impl SourceState {
+    /// The name in JSON and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Selected => "selected",
+            Self::Combined => "combined",
+            Self::Candidate => "candidate",
+            Self::Falseticker => "falseticker",
+            Self::Unusable => "unusable",
+            Self::Starting => "starting",
+            Self::Unreachable => "unreachable",
+            Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+/// How a source proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthReport {
+    /// It does not.
+    None,
+}
+
+/// Who took a packet's timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StampReport {
+    /// The network card.
+    Hardware,
+    /// The kernel.
+    Kernel,
+    /// The daemon, around its system call.
+    Daemon,
+}
+
+impl From<StampKind> for StampReport {
+    fn from(kind: StampKind) -> Self {
+        match kind {
+            StampKind::Hardware => Self::Hardware,
+            StampKind::Kernel => Self::Kernel,
+            StampKind::Daemon => Self::Daemon,
+        }
+    }
+}
+
+impl StampReport {
+    /// The name in JSON and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hardware => "hardware",
+            Self::Kernel => "kernel",
+            Self::Daemon => "daemon",
+        }
+    }
+}
+
+/// One element of `clockwright sources --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// The name as configured (of a pool member: the pool's name).
+    pub name: String,
+    /// Is it a member of a pool?
+    pub pool: bool,
+    /// Its IP address; null while the name is not resolved.
+    pub address: Option<String>,
+    /// Its UDP port.
+    pub port: u16,
+    /// What the daemon thinks of it.
+    pub state: SourceState,
+    /// Why it is in that state, in words; null where the state says all.
+    pub reason: Option<String>,
+    /// Its stratum: 1 is attached to a reference clock.
+    pub stratum: Option<u8>,
+    /// The leap second it announces.
+    pub leap: Option<LeapReport>,
+    /// What it follows, in the notation of [`StatusReport::reference_id`].
+    pub reference_id: Option<String>,
+    /// Base-2 logarithm of the poll interval in seconds.
+    pub poll: i8,
+    /// The poll interval, s.
+    pub poll_s: f64,
+    /// The last eight requests, the newest in bit 0; a one was answered (RFC 5905 section 9.2).
+    pub reach: u8,
+    /// Was any of the last eight requests answered?
+    pub reachable: bool,
+    /// How it proves who it is.
+    pub auth: AuthReport,
+    /// Was the last exchange in interleaved mode (RFC 9769)?
+    pub interleaved: bool,
+    /// Who stamped the last request's departure here.
+    pub tx_stamp: Option<StampReport>,
+    /// Who stamped the last reply's arrival here.
+    pub rx_stamp: Option<StampReport>,
+    /// What must be added to the local clock by this source's estimate, s.
+    pub offset_s: Option<f64>,
+    /// Round trip of the last sample, s.
+    pub delay_s: Option<f64>,
+    /// Standard deviation of this source's offsets, s.
+    pub jitter_s: Option<f64>,
+    /// This source's time against the local oscillator, ppm.
+    pub frequency_ppm: Option<f64>,
+    /// Its own round trip to the primary reference, s.
+    pub root_delay_s: Option<f64>,
+    /// Its own dispersion, s.
+    pub root_dispersion_s: Option<f64>,
+    /// The local clock differs from UTC by no more than this, were this source the only one, s.
+    pub error_bound_s: Option<f64>,
+    /// Since its last accepted sample, s.
+    pub last_sample_age_s: Option<f64>,
+    /// Requests sent.
+    pub sent: u64,
+    /// Replies accepted.
+    pub received: u64,
+    /// Datagrams rejected, by reason (`duplicate`, `bogus_origin`, ...).
+    pub rejected: BTreeMap<String, u64>,
+    /// The last rejection, in words.
+    pub last_rejection: Option<String>,
+    /// The last local failure (name not found, network unreachable), in words.
+    pub last_error: Option<String>,
+}
