@@ -16,7 +16,7 @@ const HORIZON: f64 = 0.25;
 /// a correction this long makes of both an error of a few percent of itself.
 const SHORTEST_S: f64 = 0.05;
 /// Corrections need not be rarer than updates, nor so slow that applications see them for long.
-const LONGEST_S: f64 = 4.0;
+const LONGEST_S: f64 = 2.0;
 
 /// A frequency to set, and until when.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,7 +105,7 @@ mod tests {
             panic!("a correction without an end");
         };
         let lasts = (end - start).as_secs_f64();
-        assert!((lasts - 4.0).abs() < 1e-9);
+        assert!((lasts - 2.0).abs() < 1e-9);
         assert!(((correction.frequency - 20e-6) * lasts - 3e-6).abs() < 1e-15);
         assert_eq!(pi.expire(end - Duration::from_nanos(1)), None);
         let rest = pi.expire(end).map(|c| c.frequency);
