@@ -14,6 +14,7 @@ use crate::pi::Loop;
 use crate::poll;
 use crate::sample::{Leap, Sample, Upstream};
 use crate::select::{Reason, State, Voter, select};
+use crate::status::{SourceStatus, Status};
 
 /// Samples that a source must have given before it is believed.
 const ENOUGH: u32 = 3;
@@ -109,60 +110,6 @@ pub enum Action {
         /// How often.
         poll: Poll,
     },
-}
-
-/// The state of the disciplined clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Status {
-    /// Has it been set from sources, and is its error bound reasonable?
-    pub synchronized: bool,
-    /// Distance from a reference clock; 16 if unsynchronised.
-    pub stratum: u8,
-    /// The source whose root distance is ours.
-    pub selected: Option<SourceId>,
-    /// That source's own reference id.
-    pub upstream: Upstream,
-    /// What must be added to the clock to agree with the estimate, s.
-    pub offset_s: f64,
-    /// Standard deviation of the estimate, s.
-    pub offset_sd_s: f64,
-    /// UTC's frequency against the oscillator, s/s.
-    pub frequency: f64,
-    /// Its standard deviation, s/s.
-    pub frequency_sd: f64,
-    /// Wander of the oscillator, s/s per √s.
-    pub wander: f64,
-    /// Round trips to the reference clock, s.
-    pub root_delay_s: f64,
-    /// Everything else the clock may be wrong by, s.
-    pub root_dispersion_s: f64,
-    /// The clock is within this of UTC, s: root delay/2 + root dispersion.
-    pub error_bound_s: f64,
-    /// When the clock was last updated.
-    pub updated: Option<Timestamp<Raw>>,
-}
-
-/// The state of one source.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SourceStatus {
-    /// The part it plays.
-    pub state: State,
-    /// Why.
-    pub reason: Reason,
-    /// What must be added to the clock to agree with it, s.
-    pub offset_s: Option<f64>,
-    /// Its delay floor, s.
-    pub delay_s: Option<f64>,
-    /// RMS of recent innovations, s.
-    pub jitter_s: f64,
-    /// Its frequency against the oscillator, s/s.
-    pub frequency: Option<f64>,
-    /// UTC is within this of what it says, s.
-    pub error_bound_s: Option<f64>,
-    /// Samples taken in.
-    pub samples: u32,
-    /// Age of the newest sample, s.
-    pub last_sample_age_s: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -267,6 +214,27 @@ impl Discipline {
         self.sources.remove(&id);
     }
 
+    /// Starts afresh: the host slept or was moved, so the oscillator has lost count of time. What
+    /// was learnt of its frequency stays; all offsets are forgotten, the clock counts as
+    /// unsynchronised, and the step policy's first updates begin again.
+    pub fn restart(&mut self, now: Timestamp<Raw>) {
+        let prior = self.prior();
+        self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
+        self.reference = None;
+        self.first_enough = None;
+        self.updates = 0;
+        for source in self.sources.values_mut() {
+            source.filter = SourceFilter::new(prior);
+            source.poll_changed_at = 0;
+            source.added = now;
+            let (have, need) = (0, ENOUGH);
+            (source.state, source.reason) = (State::Waiting, Reason::FewSamples { have, need });
+        }
+        let frequency = prior.frequency;
+        self.pi = Loop::new(frequency, self.config.max_slew);
+        self.actions.push_back(Action::SetFrequency { frequency });
+    }
+
     /// Says whether a source answers. One that does not is not believed any more.
     pub fn set_reachable(&mut self, id: SourceId, reachable: bool) {
         if let Some(source) = self.sources.get_mut(&id) {
@@ -291,7 +259,7 @@ impl Discipline {
         if matches!(verdict, Verdict::Suspect | Verdict::OutOfOrder) {
             return Some(verdict);
         }
-        self.adapt_poll(id);
+        self.adapt_poll(id, verdict);
         self.judge_sources(reading.raw);
         let believed = self
             .sources
@@ -427,7 +395,9 @@ impl Discipline {
         }
     }
 
-    fn adapt_poll(&mut self, id: SourceId) {
+    /// Wishes for another poll interval where the noise suggests one, and for the shortest when
+    /// the source or the clock has moved.
+    fn adapt_poll(&mut self, id: SourceId, verdict: Verdict) {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
@@ -436,11 +406,14 @@ impl Discipline {
         else {
             return;
         };
-        if count < source.poll_changed_at + POLL_EVERY {
-            return;
-        }
         let (min, max) = source.options.poll;
-        let wish = poll::suitable(source.poll, noise, estimate.wander).clamp(min, max);
+        let wish = if verdict == Verdict::Moved {
+            min
+        } else if count < source.poll_changed_at + POLL_EVERY {
+            source.poll
+        } else {
+            poll::suitable(source.poll, noise, estimate.wander).clamp(min, max)
+        };
         if wish != source.poll {
             source.poll = wish;
             source.poll_changed_at = count;

@@ -26,17 +26,16 @@ mod pi;
 mod poll;
 mod sample;
 mod select;
+mod status;
 mod steady;
 mod virtual_clock;
 
-pub use engine::{
-    Action, ClockReading, Config, Discipline, Learnt, SourceOptions, SourceStatus, Status,
-    StepPolicy,
-};
+pub use engine::{Action, ClockReading, Config, Discipline, Learnt, SourceOptions, StepPolicy};
 pub use estimate::{SourceEstimate, SourceId};
 pub use filter::{SourceFilter, Verdict};
 pub use pi::{Correction, Loop};
 pub use sample::{Leap, Sample, Upstream};
 pub use select::{Reason, State};
+pub use status::{SourceStatus, Status};
 pub use steady::SteadyState;
 pub use virtual_clock::VirtualClock;

@@ -332,6 +332,38 @@ fn most_sources_must_announce_a_leap_second() {
 }
 
 #[test]
+fn after_a_restart_the_clock_may_be_stepped_again_and_the_frequency_is_kept() {
+    let mut bench = Bench::new(ms(0), step(ms(100), 3));
+    bench.add(1);
+    bench.rounds(30, &[(1, ms(0))]);
+    // An hour of suspend: UTC went on, the oscillator did not.
+    bench.discipline.restart(bench.now);
+    bench.carry_out();
+    assert!(!bench.status().synchronized);
+    bench.rounds(4, &[(1, ms(3_600_000))]);
+    assert_eq!(bench.steps, [ms(3_600_000)]);
+    assert!(bench.status().synchronized);
+}
+
+#[test]
+fn a_source_that_moved_is_asked_more_often() {
+    let mut bench = Bench::new(ms(0), NEVER);
+    bench.add(1);
+    for _ in 0..60 {
+        bench.rounds(1, &[(1, Duration::from_micros(30))]);
+        bench.rounds(1, &[(1, Duration::from_micros(-30))]);
+    }
+    assert!(
+        bench
+            .polls
+            .last()
+            .is_some_and(|(_, poll)| *poll > Poll::new(2))
+    );
+    bench.rounds(2, &[(1, ms(50))]);
+    assert_eq!(bench.polls.last(), Some(&(SourceId(1), Poll::new(0))));
+}
+
+#[test]
 fn what_was_learnt_starts_the_next_run() {
     let learnt = Learnt {
         frequency: 23e-6,

@@ -1,0 +1,61 @@
+//! What the discipline says of itself and of its sources.
+
+use clockwright_timebase::{Raw, Timestamp};
+
+use crate::estimate::SourceId;
+use crate::sample::Upstream;
+use crate::select::{Reason, State};
+
+/// The state of the disciplined clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Status {
+    /// Has it been set from sources, and is its error bound reasonable?
+    pub synchronized: bool,
+    /// Distance from a reference clock; 16 if unsynchronised.
+    pub stratum: u8,
+    /// The source whose root distance is ours.
+    pub selected: Option<SourceId>,
+    /// That source's own reference id.
+    pub upstream: Upstream,
+    /// What must be added to the clock to agree with the estimate, s.
+    pub offset_s: f64,
+    /// Standard deviation of the estimate, s.
+    pub offset_sd_s: f64,
+    /// UTC's frequency against the oscillator, s/s.
+    pub frequency: f64,
+    /// Its standard deviation, s/s.
+    pub frequency_sd: f64,
+    /// Wander of the oscillator, s/s per √s.
+    pub wander: f64,
+    /// Round trips to the reference clock, s.
+    pub root_delay_s: f64,
+    /// Everything else the clock may be wrong by, s.
+    pub root_dispersion_s: f64,
+    /// The clock is within this of UTC, s: root delay/2 + root dispersion.
+    pub error_bound_s: f64,
+    /// When the clock was last updated.
+    pub updated: Option<Timestamp<Raw>>,
+}
+
+/// The state of one source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SourceStatus {
+    /// The part it plays.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// What must be added to the clock to agree with it, s.
+    pub offset_s: Option<f64>,
+    /// Its delay floor, s.
+    pub delay_s: Option<f64>,
+    /// RMS of recent innovations, s.
+    pub jitter_s: f64,
+    /// Its frequency against the oscillator, s/s.
+    pub frequency: Option<f64>,
+    /// UTC is within this of what it says, s.
+    pub error_bound_s: Option<f64>,
+    /// Samples taken in.
+    pub samples: u32,
+    /// Age of the newest sample, s.
+    pub last_sample_age_s: Option<f64>,
+}
