@@ -12,7 +12,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/clockwright/clockwright.toml";
 pub const DEFAULT_SOCKET: &str = "/run/clockwright/control.sock";
 
 /// Exit codes, at the end of every `--help`.
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not synchronised.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not synchronised.";
 
 /// Keeps this host's clock right, and says truthfully how right it is.
 #[derive(Debug, Clone, Parser)]

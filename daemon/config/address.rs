@@ -129,8 +129,7 @@ impl Network {
     /// Is `address` in this network? An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4()
-            && masked(address, self.prefix) == self.address
+        address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix) == self.address
     }
 }
 
@@ -139,11 +138,15 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     let prefix = u32::from(prefix);
     match address {
         IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix)).unwrap_or(0);
+            let mask = u32::MAX
+                .checked_shl(32_u32.saturating_sub(prefix))
+                .unwrap_or(0);
             Ipv4Addr::from_bits(v4.to_bits() & mask).into()
         }
         IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix)).unwrap_or(0);
+            let mask = u128::MAX
+                .checked_shl(128_u32.saturating_sub(prefix))
+                .unwrap_or(0);
             Ipv6Addr::from_bits(v6.to_bits() & mask).into()
         }
     }
@@ -191,13 +194,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn server(text: &str) -> Result<(String, u16), String> {
-        text.parse::<ServerName>().map(|s| (s.host.to_string(), s.port))
+        text.parse::<ServerName>()
+            .map(|s| (s.host.to_string(), s.port))
     }
 
     #[test]
     fn servers_in_every_notation() {
-        assert_eq!(server("time.example.net"), Ok(("time.example.net".into(), 123)));
-        assert_eq!(server("Time.Example.NET.:1123"), Ok(("time.example.net".into(), 1123)));
+        assert_eq!(
+            server("time.example.net"),
+            Ok(("time.example.net".into(), 123))
+        );
+        assert_eq!(
+            server("Time.Example.NET.:1123"),
+            Ok(("time.example.net".into(), 1123))
+        );
         assert_eq!(server("192.0.2.1:1"), Ok(("192.0.2.1".into(), 1)));
         assert_eq!(server("2001:db8::1"), Ok(("2001:db8::1".into(), 123)));
         assert_eq!(server("[2001:db8::1]"), Ok(("2001:db8::1".into(), 123)));

@@ -43,19 +43,33 @@ impl Place {
         let end = floor(text, span.end).max(start);
         let (before, after) = text.split_at(start);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = after.find('\n').map_or(text.len(), |newline| start + newline);
+        let line_end = after
+            .find('\n')
+            .map_or(text.len(), |newline| start + newline);
         let part = |range: Range<usize>| text.get(range).unwrap_or_default();
 
         let column = part(line_start..start).chars().count();
         let marked = part(start..end.min(line_end)).chars().count().max(1);
         // Of a very long line, what surrounds the place.
-        let skipped = if column + marked > SHOWN { column.saturating_sub(SHOWN / 4) } else { 0 };
+        let skipped = if column + marked > SHOWN {
+            column.saturating_sub(SHOWN / 4)
+        } else {
+            0
+        };
         let shown: String = part(line_start..line_end)
             .trim_end_matches('\r')
             .chars()
             .skip(skipped)
             .take(SHOWN)
-            .map(|c| if c == '\t' { ' ' } else if c.is_control() { '\u{fffd}' } else { c })
+            .map(|c| {
+                if c == '\t' {
+                    ' '
+                } else if c.is_control() {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            })
             .collect();
         let indent = column - skipped;
         Self {
@@ -181,7 +195,10 @@ mod tests {
 
     #[test]
     fn the_end_of_the_file_is_a_place() {
-        assert_eq!(problem("a = ", 4..4), "a.toml:1:5: wrong\n    | a = \n    |     ^\n    = do right");
+        assert_eq!(
+            problem("a = ", 4..4),
+            "a.toml:1:5: wrong\n    | a = \n    |     ^\n    = do right"
+        );
     }
 
     #[test]

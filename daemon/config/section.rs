@@ -33,6 +33,7 @@ pub(super) struct Reader<'f> {
     text: &'f str,
     path: String,
     problems: Vec<Problem>,
+    bad: Vec<String>,
     origins: &'f mut Origins,
 }
 
@@ -44,13 +45,14 @@ impl<'f> Reader<'f> {
             text,
             path: String::new(),
             problems: Vec::new(),
+            bad: Vec::new(),
             origins,
         }
     }
 
-    /// What was wrong.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    /// What was wrong, and the full names of the keys that were.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<String>) {
+        (self.problems, self.bad)
     }
 
     /// How many problems there are so far.
@@ -60,6 +62,7 @@ impl<'f> Reader<'f> {
 
     /// Notes that the octets `span` are wrong.
     pub(super) fn wrong(&mut self, span: &Range<usize>, wrong: Wrong) {
+        self.bad.push(self.path.clone());
         self.problems.push(Problem {
             file: self.file.to_owned(),
             place: Some(Place::find(self.text, span)),
@@ -106,7 +109,10 @@ impl<'f> Reader<'f> {
     pub(super) fn entries(&mut self, table: &DeTable<'_>, sections: &mut [&mut dyn Section]) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            if !sections.iter_mut().any(|section| section.set(name, value, self)) {
+            if !sections
+                .iter_mut()
+                .any(|section| section.set(name, value, self))
+            {
                 let wrong = self.unknown(name, sections);
                 self.wrong(&key.span(), wrong);
             }
@@ -116,7 +122,11 @@ impl<'f> Reader<'f> {
     /// What to say about a key that no section knows.
     fn unknown(&self, name: &str, sections: &[&mut dyn Section]) -> Wrong {
         let table = plain(&self.path);
-        let path = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+        let path = if table.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{table}.{name}")
+        };
         if let Some(what) = planned::key(&path) {
             return Wrong::new(format!("`{path}`: {what}"));
         }
@@ -153,14 +163,22 @@ pub(super) fn plain(path: &str) -> String {
 
 /// The keys of all `sections`, for an error message.
 fn key_list(sections: &[&mut dyn Section]) -> String {
-    let names: Vec<&str> = sections.iter().flat_map(|section| section.names()).copied().collect();
+    let names: Vec<&str> = sections
+        .iter()
+        .flat_map(|section| section.names())
+        .copied()
+        .collect();
     names.join(", ")
 }
 
 /// `an integer`, `a string`, ...
 pub(super) fn with_article(value: &DeValue<'_>) -> String {
     let name = value.type_str();
-    let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
+    let article = if name.starts_with(['a', 'i']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {name}")
 }
 
@@ -242,16 +260,13 @@ macro_rules! section {
             ) -> bool {
                 match key {
                     $($key => reader.within($key, |reader| {
+                        #[allow(unused_variables, clippy::allow_attributes, reason = "used where the key has a check")]
                         let before = reader.count();
-                        let mut read = self.$field.clone();
-                        $crate::config::section::Value::apply(&mut read, value, reader);
-                        $(if reader.count() == before && let Err(wrong) = $check(&read) {
+                        $crate::config::section::Value::apply(&mut self.$field, value, reader);
+                        $(if reader.count() == before && let Err(wrong) = $check(&self.$field) {
                             reader.wrong(&value.span(), $crate::config::section::Wrong::new(wrong));
                         })?
-                        if reader.count() == before {
-                            reader.note_origin(&value.span());
-                            self.$field = read;
-                        }
+                        reader.note_origin(&value.span());
                     }),)*
                     _ => return false,
                 }

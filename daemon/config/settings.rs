@@ -228,7 +228,11 @@ impl Config {
 
 /// The port a source is asked on.
 pub(super) fn source_port(port: &u16) -> Result<(), String> {
-    if *port == 0 { Err(format!("port 0 is not a port; NTP is served on {NTP_PORT}")) } else { Ok(()) }
+    if *port == 0 {
+        Err(format!("port 0 is not a port; NTP is served on {NTP_PORT}"))
+    } else {
+        Ok(())
+    }
 }
 
 fn above_zero(duration: &Option<Duration>) -> Result<(), String> {
@@ -236,11 +240,19 @@ fn above_zero(duration: &Option<Duration>) -> Result<(), String> {
 }
 
 fn some_above_zero(duration: &Duration) -> Result<(), String> {
-    if *duration > Duration::ZERO { Ok(()) } else { Err("must be longer than 0s".to_owned()) }
+    if *duration > Duration::ZERO {
+        Ok(())
+    } else {
+        Err("must be longer than 0s".to_owned())
+    }
 }
 
 fn pool_size(size: &u32) -> Result<(), String> {
-    if (1..=16).contains(size) { Ok(()) } else { Err(format!("{size} is not between 1 and 16")) }
+    if (1..=16).contains(size) {
+        Ok(())
+    } else {
+        Err(format!("{size} is not between 1 and 16"))
+    }
 }
 
 /// Up to what `ADJ_TICK` can do: 10 %.
@@ -248,14 +260,24 @@ fn slew_rate(rate: &Frequency) -> Result<(), String> {
     if rate.as_ppm() > 0.0 && rate.as_ppm() <= 100_000.0 {
         Ok(())
     } else {
-        Err(format!("{rate} is not between 0ppm (not included) and 100000ppm"))
+        Err(format!(
+            "{rate} is not between 0ppm (not included) and 100000ppm"
+        ))
     }
 }
 
 fn drift_rate(rate: &Frequency) -> Result<(), String> {
-    if rate.as_ppm().abs() <= 1_000.0 { Ok(()) } else { Err(format!("{rate} is not between -1000ppm and 1000ppm")) }
+    if rate.as_ppm().abs() <= 1_000.0 {
+        Ok(())
+    } else {
+        Err(format!("{rate} is not between -1000ppm and 1000ppm"))
+    }
 }
 
 fn local_stratum(stratum: &u8) -> Result<(), String> {
-    if (1..=15).contains(stratum) { Ok(()) } else { Err(format!("stratum {stratum} is not between 1 and 15")) }
+    if (1..=15).contains(stratum) {
+        Ok(())
+    } else {
+        Err(format!("stratum {stratum} is not between 1 and 15"))
+    }
 }

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::address::{Host, NTP_PORT};
 use super::section::{Key, Reader, Value, Wrong, section, with_article};
-use super::settings::{SourceSettings, source_port};
+use super::settings::{PollLimits, SourceSettings, source_port};
 
 /// One `[[source]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,11 @@ impl fmt::Display for SourceAddress {
             SourceKind::Pool => "pool",
         };
         write!(f, "{kind} {}", self.host)?;
-        if self.port == NTP_PORT { Ok(()) } else { write!(f, " port {}", self.port) }
+        if self.port == NTP_PORT {
+            Ok(())
+        } else {
+            write!(f, " port {}", self.port)
+        }
     }
 }
 
@@ -85,7 +89,46 @@ impl AddressKeys {
                     .help("for example server = \"time.example.net\""));
             }
         };
-        Ok(SourceAddress { kind, host, port: self.port })
+        Ok(SourceAddress {
+            kind,
+            host,
+            port: self.port,
+        })
+    }
+}
+
+/// Reads one `[[source]]`; `None` if anything about it is wrong.
+fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<SourceConfig> {
+    let before = reader.count();
+    let mut address = AddressKeys::default();
+    let mut settings = SourceSettings::default();
+    reader.table(value, &mut [&mut address, &mut settings]);
+    if reader.count() != before {
+        return None;
+    }
+    let span_of = |key: &str| value.get_ref().get(key).map_or(value.span(), Spanned::span);
+    let PollLimits { min, max } = settings.poll;
+    if min > max {
+        let message =
+            format!("the shortest poll interval, {min}, is longer than the longest, {max}");
+        let PollLimits { min, max } = PollLimits::default();
+        let help = format!("where one is not given it is min = \"{min}\" or max = \"{max}\"");
+        reader.wrong(&span_of("poll"), Wrong::new(message).help(help));
+    }
+    match address.resolve() {
+        Ok(address) => {
+            let pooled = value.get_ref().get("pool_size").is_some();
+            if pooled && address.kind == SourceKind::Server {
+                let wrong =
+                    Wrong::new("`pool_size` goes with `pool`, and this source is one server");
+                reader.wrong(&span_of("pool_size"), wrong);
+            }
+            (reader.count() == before).then_some(SourceConfig { address, settings })
+        }
+        Err(wrong) => {
+            reader.wrong(&value.span(), wrong);
+            None
+        }
     }
 }
 
@@ -94,25 +137,16 @@ impl Value for Vec<SourceConfig> {
     fn apply(&mut self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
         let DeValue::Array(tables) = value.get_ref() else {
             let found = with_article(value.get_ref());
-            let message = format!("sources are written as [[source]], with two brackets; found {found}");
+            let message =
+                format!("sources are written as [[source]], with two brackets; found {found}");
             reader.wrong(&value.span(), Wrong::new(message));
             return;
         };
-        for table in tables.iter() {
+        for table in tables {
             reader.within(&format!("[{}]", self.len()), |reader| {
-                let before = reader.count();
-                let mut address = AddressKeys::default();
-                let mut settings = SourceSettings::default();
-                reader.table(table, &mut [&mut address, &mut settings]);
-                if reader.count() != before {
-                    return;
-                }
-                match address.resolve() {
-                    Ok(address) => {
-                        reader.note_origin(&table.span());
-                        self.push(SourceConfig { address, settings });
-                    }
-                    Err(wrong) => reader.wrong(&table.span(), wrong),
+                if let Some(source) = read(table, reader) {
+                    reader.note_origin(&table.span());
+                    self.push(source);
                 }
             });
         }

@@ -67,7 +67,9 @@ impl<T: Scalar> Value for Option<T> {
         keys.push(Key {
             path: path.to_owned(),
             kind: T::kind(),
-            default: self.as_ref().map_or_else(|| "none".to_owned(), Scalar::show),
+            default: self
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), Scalar::show),
         });
     }
 
@@ -88,7 +90,7 @@ impl<T: Scalar> Value for Vec<T> {
             return;
         };
         self.clear();
-        for element in array.iter() {
+        for element in array {
             match T::read_or_explain(element.get_ref()) {
                 Ok(read) => self.push(read),
                 Err(wrong) => reader.wrong(&element.span(), wrong),
@@ -168,7 +170,11 @@ macro_rules! text_scalar {
                 let text = value.as_str()?;
                 let parse: fn(&str) -> Result<Self, String> = $parse;
                 Some(parse(text).map_err(|message| {
-                    Wrong::new(message).help(format!("expected {}, for example {}", $kind, Self::example()))
+                    Wrong::new(message).help(format!(
+                        "expected {}, for example {}",
+                        $kind,
+                        Self::example()
+                    ))
                 }))
             }
             fn show(&self) -> String {
@@ -184,21 +190,60 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-text_scalar!(Duration, "a duration", "100ms", parse_duration, |d| show_duration(*d));
+text_scalar!(Duration, "a duration", "100ms", parse_duration, |d| {
+    show_duration(*d)
+});
 text_scalar!(Poll, "a poll interval", "64s", parse_poll, Poll::to_string);
-text_scalar!(Frequency, "a frequency", "50ppm", str::parse, Frequency::to_string);
-text_scalar!(Host, "a host name or IP address", "time.example.net", parse_host, Host::to_string);
-text_scalar!(Network, "an IP network", "10.0.0.0/8", str::parse, Network::to_string);
-text_scalar!(SocketAddr, "an IP address and port", "0.0.0.0:123", parse_listen, SocketAddr::to_string);
-text_scalar!(PathBuf, "an absolute path", "/var/lib/clockwright", parse_path, |path| path
-    .display()
-    .to_string());
-text_scalar!(GroupName, "the name of a group", "clockwright", parse_group, |group| group.0.clone());
+text_scalar!(
+    Frequency,
+    "a frequency",
+    "50ppm",
+    str::parse,
+    Frequency::to_string
+);
+text_scalar!(
+    Host,
+    "a host name or IP address",
+    "time.example.net",
+    parse_host,
+    Host::to_string
+);
+text_scalar!(
+    Network,
+    "an IP network",
+    "10.0.0.0/8",
+    str::parse,
+    Network::to_string
+);
+text_scalar!(
+    SocketAddr,
+    "an IP address and port",
+    "0.0.0.0:123",
+    parse_listen,
+    SocketAddr::to_string
+);
+text_scalar!(
+    PathBuf,
+    "an absolute path",
+    "/var/lib/clockwright",
+    parse_path,
+    |path| path.display().to_string()
+);
+text_scalar!(
+    GroupName,
+    "the name of a group",
+    "clockwright",
+    parse_group,
+    |group| group.0.clone()
+);
 
 /// A host; where a port was written too, says where ports go.
 fn parse_host(text: &str) -> Result<Host, String> {
     text.parse::<Host>().map_err(|why| {
-        let port = text.parse::<super::ServerName>().ok().map(|server| server.port);
+        let port = text
+            .parse::<super::ServerName>()
+            .ok()
+            .map(|server| server.port);
         match port {
             Some(port) => format!("`{text}` has a port in it; write `port = {port}` beside it"),
             None => format!("`{}` is not a host: {why}", text.escape_debug()),
@@ -211,10 +256,11 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() == 0 => Err("port 0 is not a port".to_owned()),
         Ok(address) => Ok(address),
-        Err(_) if text.parse::<std::net::IpAddr>().is_ok() => {
-            Err(format!("`{text}` has no port"))
-        }
-        Err(_) => Err(format!("`{}` is not an IP address and port", text.escape_debug())),
+        Err(_) if text.parse::<std::net::IpAddr>().is_ok() => Err(format!("`{text}` has no port")),
+        Err(_) => Err(format!(
+            "`{}` is not an IP address and port",
+            text.escape_debug()
+        )),
     }
 }
 
@@ -222,7 +268,10 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 fn parse_path(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if text.chars().any(char::is_control) {
-        Err(format!("`{}` has control characters in it", text.escape_debug()))
+        Err(format!(
+            "`{}` has control characters in it",
+            text.escape_debug()
+        ))
     } else if path.is_absolute() {
         Ok(path)
     } else {
@@ -247,7 +296,10 @@ fn parse_group(text: &str) -> Result<GroupName, String> {
     if !text.is_empty() && text.len() <= 32 && text.chars().all(fits) {
         Ok(GroupName(text.to_owned()))
     } else {
-        Err(format!("`{}` cannot be the name of a group", text.escape_debug()))
+        Err(format!(
+            "`{}` cannot be the name of a group",
+            text.escape_debug()
+        ))
     }
 }
 
