@@ -1,19 +1,54 @@
 //! A client of one server.
+//!
+//! In interleaved mode a reply tells when the *previous* reply left, so an exchange is complete
+//! only one poll interval later, when the next reply comes (RFC 9769 section 2):
+//!
+//! ```text
+//! server   t2 ---- t3                 t6 ---- t7
+//!         /          \               /          \
+//! client t1          t4    ...      t5          t8     t3 is in the reply that arrives at t8
+//! ```
+//!
+//! So the client keeps the last answer with its stamps, and gives an exchange out once: in basic
+//! mode as soon as the reply is there, in interleaved mode with the better t3. A basic reply among
+//! interleaved ones (the server forgot, or its stamp was late) is kept for the next reply, and
+//! measured in basic mode only if that is basic too.
 
 mod action;
 mod config;
+mod interleaving;
+mod polling;
 mod rejection;
+mod reply;
+mod request;
 mod statistics;
+mod timers;
 
 pub use action::{Action, Request, TxToken};
 pub use config::{ClientConfig, PortPolicy};
 pub use rejection::Rejection;
 pub use statistics::ClientStatistics;
 
-use clockwright_timebase::{Poll, Raw, Stamp, Timestamp};
+use clockwright_timebase::{Duration, Poll, Raw, Stamp, Timestamp};
 
-use crate::Entropy;
+use crate::entropy::random_u64;
+use crate::{Entropy, Exchange, Header, KissCode};
 use action::ActionQueue;
+use interleaving::Interleaving;
+use polling::Polling;
+use reply::{Answer, Measured, Verdict};
+use request::{Form, PendingRequest, improve};
+use statistics::count;
+use timers::{Timer, Timers};
+
+/// The first request leaves within this time, at random, so that sources do not all ask at once.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_millis(100);
+/// Requests in a row without answer after which the server counts as unreachable: the length of
+/// the reach register.
+const UNREACHABLE_AFTER: u8 = 8;
+/// Requests in a row without answer after which the interval grows (RFC 5905 section 7.2,
+/// UNREACH).
+const BACK_OFF_AFTER: u8 = 12;
 
 /// A client of one server: asks, believes or refuses the answers, gives out exchanges.
 ///
@@ -23,46 +58,176 @@ use action::ActionQueue;
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
+    timers: Timers,
+    polling: Polling,
+    interleaving: Interleaving,
     actions: ActionQueue,
     statistics: ClientStatistics,
+    next_serial: u64,
+    /// The latest request; answers to older ones are not believed.
+    pending: Option<PendingRequest>,
+    /// The last answer believed.
+    last: Option<Answer>,
+    reach: u8,
+    /// Requests in a row without answer.
+    unanswered: u8,
+    /// What the caller was last told.
+    reachable: bool,
+    /// Is a port bound that a sticky client can go on using?
+    port_bound: bool,
 }
 
 impl Client {
     /// A client that sends its first request within 100 ms after `now`.
     pub fn new(config: ClientConfig, now: Timestamp<Raw>, entropy: &mut dyn Entropy) -> Self {
-        let _ = (now, entropy);
-        Self {
+        let mut client = Self {
             config,
+            timers: Timers::default(),
+            polling: Polling::new(&config),
+            interleaving: Interleaving::default(),
             actions: ActionQueue::default(),
             statistics: ClientStatistics::default(),
-        }
+            next_serial: 0,
+            pending: None,
+            last: None,
+            reach: 0,
+            unanswered: 0,
+            reachable: false,
+            port_bound: false,
+        };
+        let part = i128::from(random_u64(entropy) >> 32);
+        let wait = Duration::from_units((FIRST_REQUEST_WITHIN.as_units() * part) >> 32);
+        client.timers.set(Timer::Transmit, now + wait);
+        client
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; the earliest of all timers.
     pub fn next_timeout(&self) -> Option<Timestamp<Raw>> {
-        None
+        self.timers.earliest()
     }
 
     /// Does what is due at `now`. Calling it early or late is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp<Raw>, entropy: &mut dyn Entropy) {
-        let _ = (now, entropy);
+        if self.timers.expired(Timer::StampWait, now) {
+            count(&mut self.statistics.stamp_timeouts);
+            self.release_held();
+        }
+        if self.timers.expired(Timer::Transmit, now) {
+            self.release_held();
+            self.transmit(now, entropy);
+        }
+    }
+
+    /// Hands out the next request.
+    fn transmit(&mut self, now: Timestamp<Raw>, entropy: &mut dyn Entropy) {
+        self.note_silence();
+        let origin = self
+            .last
+            .as_ref()
+            .filter(|_| self.config.interleaved && self.interleaving.offer())
+            .map(|last| last.header.receive);
+        let (pending, header) = PendingRequest::compose(self.next_serial, origin, entropy);
+        self.next_serial += 1;
+        self.reach <<= 1;
+        count(&mut self.statistics.requests);
+        if pending.is_interleaved() {
+            count(&mut self.statistics.interleaved_requests);
+        }
+        if self.interleaving.requested(pending.is_interleaved()) {
+            count(&mut self.statistics.fallbacks);
+        }
+        self.actions.push(Action::Send(Request {
+            payload: header.to_bytes().to_vec(),
+            token: TxToken {
+                serial: pending.serial,
+            },
+            fresh_port: self.config.ports == PortPolicy::PerRequest || !self.port_bound,
+        }));
+        self.port_bound = true;
+        self.pending = Some(pending);
+        let [high, low, ..] = random_u64(entropy).to_ne_bytes();
+        self.polling.requested(now, u16::from_ne_bytes([high, low]));
+        self.reschedule();
+    }
+
+    /// Ends the latest request; was it answered?
+    fn note_silence(&mut self) {
+        if self.pending.take().is_none_or(|pending| pending.answered) {
+            return;
+        }
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered == UNREACHABLE_AFTER {
+            self.reachable = false;
+            // The path may be what is broken; another port may find another.
+            self.port_bound = false;
+            self.actions.push(Action::Reachable(false));
+        }
+        if self.unanswered > BACK_OFF_AFTER {
+            self.polling.back_off();
+        }
+    }
+
+    /// Sets the transmit timer to when the next request is due by all that is known now.
+    fn reschedule(&mut self) {
+        if let Some(due) = self.polling.due() {
+            self.timers.set(Timer::Transmit, due);
+        }
     }
 
     /// The request was sent; `stamp` is the caller's own reading of the clock around the system
     /// call. Used where no better stamp arrives.
     pub fn sent(&mut self, token: &TxToken, stamp: Stamp<Raw>) {
-        let _ = (token, stamp);
+        if self.is_latest(token) {
+            self.polling.sent();
+        }
+        self.take_stamp(token, stamp);
     }
 
     /// The kernel or the NIC says when the request left. May come after the reply, and even after
     /// the next request: an interleaved exchange still needs it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the token is redeemed: there is one stamp for a request"
+    )]
     pub fn stamped(&mut self, token: TxToken, stamp: Stamp<Raw>) {
-        let _ = (token, stamp);
+        self.take_stamp(&token, stamp);
+        let held = |last: &Answer| last.serial == token.serial && last.state == Measured::Held;
+        if self.last.as_ref().is_some_and(held) {
+            self.release_held();
+        }
     }
 
-    /// The request could not be sent.
+    /// Puts a stamp where its request's stamp is needed.
+    fn take_stamp(&mut self, token: &TxToken, stamp: Stamp<Raw>) {
+        if let Some(pending) = self.pending.as_mut().filter(|p| p.serial == token.serial) {
+            pending.stamp(stamp);
+        }
+        if let Some(last) = self.last.as_mut().filter(|l| l.serial == token.serial) {
+            improve(&mut last.t1, stamp);
+        }
+    }
+
+    /// Is `token` the latest request's?
+    fn is_latest(&self, token: &TxToken) -> bool {
+        self.pending
+            .as_ref()
+            .is_some_and(|p| p.serial == token.serial)
+    }
+
+    /// The request could not be sent. It is tried again at the next poll, in a burst sooner.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the token is given back: no stamp will come"
+    )]
     pub fn send_failed(&mut self, token: TxToken, now: Timestamp<Raw>) {
-        let _ = (token, now);
+        if !self.is_latest(&token) {
+            return;
+        }
+        count(&mut self.statistics.send_failures);
+        self.note_silence();
+        self.port_bound = false;
+        self.polling.failed(now);
+        self.reschedule();
     }
 
     /// A datagram came from the server's address; `rx` is when it arrived, `now` the time of this
@@ -73,8 +238,180 @@ impl Client {
         rx: Stamp<Raw>,
         now: Timestamp<Raw>,
     ) -> Result<(), Rejection> {
-        let _ = (payload, rx, now);
-        Err(Rejection::Unexpected)
+        count(&mut self.statistics.datagrams);
+        let result = self.judge_datagram(payload, rx, now);
+        if let Err(rejection) = &result {
+            self.statistics.reject(rejection);
+        }
+        result
+    }
+
+    fn judge_datagram(
+        &mut self,
+        payload: &[u8],
+        rx: Stamp<Raw>,
+        now: Timestamp<Raw>,
+    ) -> Result<(), Rejection> {
+        match reply::judge(payload, self.pending.as_ref(), self.last.as_ref())? {
+            Verdict::Kiss(kiss) => {
+                self.kissed(kiss);
+                Ok(())
+            }
+            Verdict::Time(header, form) => self.answered(header, form, rx, now),
+        }
+    }
+
+    /// Acts on a kiss that answers the latest request (RFC 5905 section 7.4).
+    fn kissed(&mut self, kiss: KissCode) {
+        if let Some(pending) = &mut self.pending {
+            pending.kissed = true;
+        }
+        match kiss {
+            KissCode::Rate => {
+                count(&mut self.statistics.kiss_rate);
+                self.polling.rate_limited();
+                self.reschedule();
+            }
+            KissCode::Deny | KissCode::Restrict => {
+                count(&mut self.statistics.kiss_denied);
+                self.polling.denied_service();
+                self.reschedule();
+            }
+            KissCode::NtsNak | KissCode::Other(_) => count(&mut self.statistics.kiss_other),
+        }
+        self.actions.push(Action::Kiss(kiss));
+    }
+
+    /// A reply passed the tests of the packet alone.
+    fn answered(
+        &mut self,
+        header: Header,
+        form: Form,
+        rx: Stamp<Raw>,
+        now: Timestamp<Raw>,
+    ) -> Result<(), Rejection> {
+        let Some(pending) = &self.pending else {
+            return Err(Rejection::Unexpected);
+        };
+        let to_interleaved = pending.is_interleaved();
+        let mut answer = Answer {
+            serial: pending.serial,
+            t1: pending.t1,
+            t4: rx,
+            header,
+            form,
+            state: Measured::Awaited,
+        };
+        let outcome = self.measure_at_once(&mut answer, to_interleaved)?;
+
+        // From here on the reply is believed.
+        if let Some(pending) = &mut self.pending {
+            pending.answered = true;
+        }
+        self.note_answer(to_interleaved, form);
+        if let Some(previous) = self.last.take() {
+            self.complete(&previous, &answer);
+        }
+        if let Some(outcome) = outcome {
+            self.give(outcome);
+        }
+        if answer.state == Measured::Held {
+            count(&mut self.statistics.held_replies);
+            self.timers
+                .set(Timer::StampWait, now + self.config.stamp_wait);
+        }
+        self.last = Some(answer);
+        self.reschedule();
+        Ok(())
+    }
+
+    /// Measures an answer in basic mode if it can and should be measured before the next one
+    /// comes, and notes in it what has become of it. An error refuses the packet.
+    fn measure_at_once(
+        &self,
+        answer: &mut Answer,
+        to_interleaved: bool,
+    ) -> Result<Option<Result<Exchange, Rejection>>, Rejection> {
+        // A basic reply among interleaved ones is kept for its better t3.
+        if answer.form == Form::Interleaved || self.interleaved() && to_interleaved {
+            return Ok(None);
+        }
+        if answer.wants_stamp(&self.config) {
+            answer.state = Measured::Held;
+            return Ok(None);
+        }
+        let outcome = answer.basic_exchange(&self.config);
+        answer.state = Measured::Done;
+        match outcome {
+            Err(rejection) if rejection.is_broken_timestamp() => Err(rejection),
+            _ => Ok(Some(outcome)),
+        }
+    }
+
+    /// Keeps the books about an answered request.
+    fn note_answer(&mut self, to_interleaved: bool, form: Form) {
+        count(match form {
+            Form::Basic => &mut self.statistics.basic_replies,
+            Form::Interleaved => &mut self.statistics.interleaved_replies,
+        });
+        let was_silent = self.unanswered >= UNREACHABLE_AFTER;
+        self.reach |= 1;
+        self.unanswered = 0;
+        self.interleaving.replied(to_interleaved);
+        self.polling.replied();
+        if was_silent {
+            self.polling.begin_burst(&self.config);
+        }
+        if !self.reachable {
+            self.reachable = true;
+            self.actions.push(Action::Reachable(true));
+        }
+    }
+
+    /// Completes the exchange of the `previous` answer, now that the `latest` is there.
+    fn complete(&mut self, previous: &Answer, latest: &Answer) {
+        match (latest.form, previous.state) {
+            (Form::Interleaved, Measured::Awaited) => {
+                let outcome = previous.interleaved_exchange(&latest.header, &self.config);
+                self.give(outcome);
+            }
+            (Form::Interleaved, Measured::Held | Measured::Done) => {
+                count(&mut self.statistics.already_measured);
+            }
+            (Form::Basic, Measured::Awaited) if previous.form == Form::Basic => {
+                let outcome = previous.basic_exchange(&self.config);
+                self.give(outcome);
+            }
+            // Of an interleaved reply followed by a basic one, nobody will ever know when it left.
+            (Form::Basic, _) => {}
+        }
+    }
+
+    /// Measures a held answer with the stamp there is.
+    fn release_held(&mut self) {
+        self.timers.cancel(Timer::StampWait);
+        let Some(last) = self.last.as_mut().filter(|l| l.state == Measured::Held) else {
+            return;
+        };
+        last.state = Measured::Done;
+        let outcome = last.basic_exchange(&self.config);
+        self.give(outcome);
+        self.reschedule();
+    }
+
+    /// Hands the caller an exchange, or why there is none.
+    fn give(&mut self, outcome: Result<Exchange, Rejection>) {
+        match outcome {
+            Ok(exchange) => {
+                count(&mut self.statistics.exchanges);
+                self.polling.exchanged(exchange.t4.at - exchange.t1.at);
+                self.actions.push(Action::Exchange(exchange));
+            }
+            Err(rejection) => {
+                self.statistics.reject(&rejection);
+                self.actions.push(Action::Unusable(rejection));
+            }
+        }
     }
 
     /// The next thing to do; call until `None`.
@@ -85,50 +422,69 @@ impl Client {
     /// The poll interval the discipline would like. It is kept within the configuration's limits
     /// and not below what the server demanded; a shorter one brings the next request forward.
     pub fn set_poll(&mut self, poll: Poll) {
-        let _ = poll;
+        self.polling.wish(poll);
+        self.reschedule();
     }
 
     /// Starts afresh: the clock was stepped, the path changed or the host was asleep. Forgets the
     /// pending exchange and the interleaved state and asks at `now`, with a burst where
-    /// configured. What the server demanded (RATE, DENY) stays.
+    /// configured. A server that has demanded to be asked less often (RATE, DENY) is asked when it
+    /// would have been.
     pub fn restart(&mut self, now: Timestamp<Raw>) {
-        let _ = now;
+        self.pending = None;
+        self.last = None;
+        self.interleaving = Interleaving::default();
+        self.timers.cancel(Timer::StampWait);
+        self.port_bound = false;
+        if self.polling.limited() {
+            return;
+        }
+        self.polling.forget_last();
+        self.polling.begin_burst(&self.config);
+        self.timers.set(Timer::Transmit, now);
     }
 
     /// Takes over a changed configuration, keeping what is known of the server.
     pub fn reconfigure(&mut self, config: ClientConfig) {
         self.config = config;
+        self.polling.set_limits(&config);
+        self.reschedule();
     }
 
     /// The poll interval in effect.
     pub fn poll(&self) -> Poll {
-        self.config.poll_min
+        self.polling.poll()
     }
 
     /// The reach register (RFC 5905 section 9.2): one bit per request, the latest in bit 0, set if
     /// it was answered.
-    pub fn reach(&self) -> u8 {
-        0
+    pub const fn reach(&self) -> u8 {
+        self.reach
     }
 
     /// Was the last believed reply in interleaved mode?
     pub fn interleaved(&self) -> bool {
-        false
+        self.last
+            .as_ref()
+            .is_some_and(|last| last.form == Form::Interleaved)
     }
 
     /// Is a request waiting for its reply? When not, the port it left from is needed only for its
     /// transmit stamp.
     pub fn awaiting_reply(&self) -> bool {
-        false
+        self.pending.as_ref().is_some_and(|p| !p.answered)
     }
 
     /// Did the server's last answer deny service (`DENY`, `RSTR`)?
-    pub fn denied(&self) -> bool {
-        false
+    pub const fn denied(&self) -> bool {
+        self.polling.denied()
     }
 
     /// What the client has seen.
-    pub fn statistics(&self) -> &ClientStatistics {
+    pub const fn statistics(&self) -> &ClientStatistics {
         &self.statistics
     }
 }
+
+#[cfg(test)]
+mod tests;

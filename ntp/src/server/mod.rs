@@ -1,17 +1,35 @@
 //! A server: answers requests, one at a time, without memory of its clients but a bounded table.
+//!
+//! Nothing is allocated after [`Server::new`], and a reply is never longer than its request. What
+//! is not a well-formed request meets silence.
 
-use core::fmt;
+mod interleave;
+mod reply;
+mod request;
+mod statistics;
+
+pub use reply::{Reply, TxKey};
+pub use request::Dropped;
+pub use statistics::ServerStatistics;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
-use crate::extension::FramingError;
-use crate::{Entropy, Header, Leap, Mode, NtpTimestamp, ReferenceId};
+use crate::packet::{stratum_is_synchronized, stratum_on_wire};
+use crate::{Entropy, Header, Leap, Mode, NtpShort, NtpTimestamp, ReferenceId};
+use interleave::ReplyTable;
+use reply::{LowBits, Transmit, is_marked, next_marked};
+use statistics::count;
+
+/// A stamp that is later than this after the request arrived is not the reply's.
+const LATEST_STAMP: Duration = Duration::from_secs(1);
+/// Attempts at a receive timestamp that no remembered reply has.
+const ATTEMPTS: usize = 64;
 
 /// How a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerConfig {
     /// How many replies are remembered for interleaved mode (RFC 9769), the oldest being
-    /// forgotten first. Zero: only basic replies.
+    /// forgotten first. Each takes 32 octets or less. Zero: only basic replies.
     pub interleaved_capacity: usize,
 }
 
@@ -39,26 +57,41 @@ pub struct SystemVariables {
     pub root_dispersion: Duration,
     /// What the clock follows.
     pub reference_id: ReferenceId,
-    /// When the clock was last corrected. Clients are told an instant up to 1 s earlier.
+    /// When the clock was last corrected. Clients are told an instant up to 1 s earlier, so that
+    /// they cannot tell when this host received its own replies.
     pub reference_time: Timestamp<Utc>,
+}
+
+impl SystemVariables {
+    /// Does the clock follow something?
+    pub fn is_synchronized(&self) -> bool {
+        self.leap != Leap::Unsynchronized && stratum_is_synchronized(self.stratum)
+    }
 }
 
 /// Answers requests in basic and interleaved mode.
 #[derive(Debug)]
 pub struct Server {
+    replies: ReplyTable,
+    /// The last receive timestamp handed out.
+    last_receive: NtpTimestamp,
     statistics: ServerStatistics,
 }
 
 impl Server {
     /// A server with an empty table.
     pub fn new(config: ServerConfig) -> Self {
-        let _ = config;
         Self {
+            replies: ReplyTable::new(config.interleaved_capacity),
+            last_receive: NtpTimestamp::ZERO,
             statistics: ServerStatistics::default(),
         }
     }
 
     /// Answers `request`, which arrived at `rx` by the served clock.
+    ///
+    /// Mode 3 is answered in mode 4, and mode 1 (symmetric active) in mode 2 without ever making
+    /// use of it, in the request's own version, 1 to 4. Unknown extension fields are ignored.
     pub fn handle(
         &mut self,
         request: &[u8],
@@ -66,87 +99,161 @@ impl Server {
         system: &SystemVariables,
         entropy: &mut dyn Entropy,
     ) -> Result<Reply, Dropped> {
-        let _ = (request, rx, system, entropy);
-        Err(Dropped::TooShort)
+        let request = request::read(request).inspect_err(|dropped| {
+            self.statistics.drop(dropped);
+        })?;
+        let random = Random::draw(entropy);
+        let receive = self.unique_receive(
+            LowBits::new(system.precision, random.receive).receive(rx.into()),
+            request.origin,
+        );
+        let previous = self.previous_transmit(&request);
+        let low_bits = LowBits::new(system.precision, random.transmit);
+        let (origin, transmit) = match previous {
+            Some((transmit, receive)) => (
+                request.receive,
+                Transmit::Previous(low_bits.transmit(transmit, receive)),
+            ),
+            None => (request.transmit, Transmit::Now(low_bits)),
+        };
+        let remember = is_interleaved_form(&request) && self.replies.insert(receive);
+        count(match transmit {
+            Transmit::Now(_) => &mut self.statistics.basic,
+            Transmit::Previous(_) => &mut self.statistics.interleaved,
+        });
+        Ok(Reply {
+            header: compose(&request, system, random.reference_age)
+                .with_timestamps(origin, receive),
+            transmit,
+            tx_key: remember.then(|| TxKey {
+                receive,
+                rx: rx.into(),
+            }),
+            octets: [0; Header::LEN],
+        })
+    }
+
+    /// When the reply that `request` asks about had left, and the receive timestamp it carried.
+    fn previous_transmit(&mut self, request: &Header) -> Option<(NtpTimestamp, NtpTimestamp)> {
+        if !is_interleaved_form(request) {
+            return None;
+        }
+        let transmit = self.replies.take(request.origin)?;
+        Some((transmit, request.origin))
+    }
+
+    /// `receive`, moved on until no remembered reply, nor the last one, nor the request has it
+    /// (RFC 9769 section 2: receive timestamps must be unique).
+    fn unique_receive(&mut self, receive: NtpTimestamp, origin: NtpTimestamp) -> NtpTimestamp {
+        let mut unique = receive;
+        for _ in 0..ATTEMPTS {
+            let taken =
+                unique == self.last_receive || unique == origin || self.replies.contains(unique);
+            if !taken {
+                break;
+            }
+            unique = next_marked(unique);
+        }
+        self.last_receive = unique;
+        unique
     }
 
     /// The kernel or the NIC says when a reply left; the next interleaved reply to the same client
-    /// will tell it. Ignored when the reply has been forgotten.
+    /// will tell it. Ignored when the reply has been forgotten, or when the stamp is not within
+    /// 1 s after the request.
     pub fn transmitted(&mut self, key: TxKey, at: Timestamp<Utc>) {
-        let _ = (key, at);
+        let at = NtpTimestamp::from(at);
+        let turnaround = at.since(key.rx);
+        if turnaround.is_negative() || turnaround > LATEST_STAMP {
+            count(&mut self.statistics.implausible_stamps);
+        } else {
+            self.replies.set_transmit(key.receive, at);
+        }
     }
 
     /// The served clock was stepped: timestamps from before must not be paired with later ones.
-    pub fn clock_stepped(&mut self) {}
+    pub fn clock_stepped(&mut self) {
+        self.replies.clear();
+    }
 
     /// What the server has seen.
-    pub fn statistics(&self) -> &ServerStatistics {
+    pub const fn statistics(&self) -> &ServerStatistics {
         &self.statistics
     }
 }
 
-/// A reply that lacks only its transmit timestamp.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    octets: [u8; Header::LEN],
-    tx_key: Option<TxKey>,
+/// Does `request` come from a client that uses interleaved mode, and does its origin look like a
+/// receive timestamp of this server (RFC 9769 section 2)?
+fn is_interleaved_form(request: &Header) -> bool {
+    request.mode == Mode::Client
+        && request.version == crate::packet::VERSION
+        && request.receive != request.transmit
+        && is_marked(request.origin)
 }
 
-impl Reply {
-    /// The octets to send; `tx_now` is the served clock just before sending. Never longer than
-    /// the request.
-    pub fn write(&mut self, tx_now: Timestamp<Utc>) -> &[u8] {
-        let _ = tx_now;
-        &self.octets
+/// A reply's header but for the timestamps of this exchange. `reference_age` blurs the reference
+/// time.
+fn compose(request: &Header, system: &SystemVariables, reference_age: Duration) -> Header {
+    let mode = if request.mode == Mode::SymmetricActive {
+        Mode::SymmetricPassive
+    } else {
+        Mode::Server
+    };
+    let header = Header {
+        leap: Leap::Unsynchronized,
+        version: request.version,
+        poll: request.poll,
+        precision: system.precision,
+        root_delay: NtpShort::round_up(system.root_delay),
+        root_dispersion: NtpShort::round_up(system.root_dispersion),
+        ..Header::zeroed(mode)
+    };
+    if !system.is_synchronized() {
+        // Stratum 0 with a reference identifier would be a kiss.
+        return header;
     }
-
-    /// Present if the client uses interleaved mode: then the kernel's or the NIC's transmit stamp
-    /// of this reply is wanted, by [`Server::transmitted`].
-    pub fn tx_stamp_wanted(&self) -> Option<TxKey> {
-        self.tx_key
+    Header {
+        leap: system.leap,
+        stratum: stratum_on_wire(system.stratum),
+        reference_id: system.reference_id,
+        reference_time: (system.reference_time - reference_age).into(),
+        ..header
     }
 }
 
-/// Which reply a transmit stamp belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TxKey(NtpTimestamp);
-
-/// Counts since the server was made; they wrap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ServerStatistics {
-    /// Replies in basic mode.
-    pub basic: u64,
-    /// Replies in interleaved mode.
-    pub interleaved: u64,
-    /// Requests left unanswered.
-    pub dropped: u64,
-}
-
-/// Why a datagram was left unanswered; always the sender's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dropped {
-    /// Shorter than a header.
-    TooShort,
-    /// Not version 1 to 4.
-    Version(u8),
-    /// Not a request: a reply, a broadcast, control or private use.
-    Mode(Mode),
-    /// What follows the header is not framed as RFC 7822 says.
-    Framing(FramingError),
-    /// Authenticated with a key this server does not have.
-    UnknownKey,
-}
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort => f.write_str("too short for an NTP packet"),
-            Self::Version(version) => write!(f, "NTP version {version} is not supported"),
-            Self::Mode(mode) => write!(f, "mode {} is not a request", mode.to_bits()),
-            Self::Framing(error) => write!(f, "malformed packet: {error}"),
-            Self::UnknownKey => f.write_str("authenticated with a key that is not configured"),
+impl Header {
+    /// The same header in answer to a request.
+    const fn with_timestamps(self, origin: NtpTimestamp, receive: NtpTimestamp) -> Self {
+        Self {
+            origin,
+            receive,
+            ..self
         }
     }
 }
 
-impl std::error::Error for Dropped {}
+/// The random numbers of one reply, drawn at once.
+struct Random {
+    receive: u64,
+    transmit: u64,
+    /// Below one second.
+    reference_age: Duration,
+}
+
+impl Random {
+    fn draw(entropy: &mut dyn Entropy) -> Self {
+        let mut octets = [0; 20];
+        entropy.fill(&mut octets);
+        let (receive, rest) = octets.split_at(8);
+        let (transmit, age) = rest.split_at(8);
+        let number = |octets: &[u8]| octets.iter().fold(0, |n, &o| n << 8 | u64::from(o));
+        Self {
+            receive: number(receive),
+            transmit: number(transmit),
+            reference_age: NtpTimestamp::from_bits(number(age)).since(NtpTimestamp::ZERO),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,15 @@
 //! What is not framed exactly as the RFC says is refused as a whole, never cut short: a lenient
 //! parser lets two parties disagree about which octets a MAC covers.
 
+mod writer;
+
 use core::fmt;
 
 use crate::Header;
 
-/// The type, length and padding rules that every field obeys.
+pub use writer::{WriteError, Writer};
+
+/// A field begins with its type and its length, which counts the whole field.
 const FIELD_HEADER: usize = 4;
 /// The shortest field, header included (RFC 7822 section 3).
 const SHORTEST: usize = 16;
@@ -211,3 +215,144 @@ impl fmt::Display for FramingError {
 }
 
 impl std::error::Error for FramingError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A header of zeros and then `tail`.
+    fn packet(tail: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0; Header::LEN];
+        packet.extend_from_slice(tail);
+        packet
+    }
+
+    /// A field of `length` octets whose body is `fill`.
+    fn field(kind: u16, length: usize, fill: u8) -> Vec<u8> {
+        let mut field = vec![fill; length];
+        field[..2].copy_from_slice(&kind.to_be_bytes());
+        field[2..4].copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+        field
+    }
+
+    fn error(tail: &[u8]) -> FramingError {
+        Extensions::parse(&packet(tail)).unwrap_err()
+    }
+
+    #[test]
+    fn a_bare_header_has_nothing_after_it() {
+        let packet = packet(&[]);
+        let extensions = Extensions::parse(&packet).unwrap();
+        assert_eq!(extensions.fields().count(), 0);
+        assert_eq!(extensions.mac(), None);
+        assert_eq!(extensions.authenticated(), &packet[..]);
+        assert_eq!(
+            Extensions::parse(&packet[..47]),
+            Err(FramingError::NoHeader)
+        );
+    }
+
+    #[test]
+    fn macs_are_told_by_the_length_that_is_left() {
+        // RFC 7822 section 3: 4 (crypto-NAK), 20 or 24 octets at the end are a MAC.
+        for digest in [16, 20] {
+            let mut tail = field(0x0204, 16, 9);
+            tail.extend([0, 0, 1, 2]);
+            tail.extend(vec![0xcd; digest]);
+            let packet = packet(&tail);
+            let extensions = Extensions::parse(&packet).unwrap();
+            let mac = extensions.mac().unwrap();
+            assert_eq!(mac.key_id, 0x0102);
+            assert_eq!(mac.digest, vec![0xcd; digest]);
+            assert_eq!(extensions.authenticated(), &packet[..64]);
+            assert_eq!(extensions.fields().count(), 1);
+        }
+        let nak = packet(&[0; 4]);
+        let mac = Extensions::parse(&nak).unwrap().mac().unwrap();
+        assert_eq!((mac.key_id, mac.digest.len()), (0, 0));
+        assert_eq!(
+            error(&[0, 0, 0, 4]),
+            FramingError::FieldTooShort { length: 4 }
+        );
+    }
+
+    #[test]
+    fn fields_say_where_they_begin() {
+        let mut tail = field(0x0104, 36, 1);
+        tail.extend(field(0x0404, 40, 2));
+        let packet = packet(&tail);
+        let fields: Vec<_> = Extensions::parse(&packet).unwrap().fields().collect();
+        assert_eq!((fields[0].kind, fields[0].offset), (0x0104, 48));
+        assert_eq!((fields[1].kind, fields[1].offset), (0x0404, 84));
+        assert_eq!(fields[0].body, [1; 32]);
+        assert_eq!(fields[1].body, [2; 36]);
+    }
+
+    #[test]
+    fn every_bad_frame_is_refused_with_its_reason() {
+        assert_eq!(error(&[1]), FramingError::TrailingOctets { count: 1 });
+        assert_eq!(error(&[0; 3]), FramingError::TrailingOctets { count: 3 });
+        let mut tail = field(1, 28, 0);
+        tail.extend([0; 2]);
+        assert_eq!(error(&tail), FramingError::TrailingOctets { count: 2 });
+        assert_eq!(error(&[0; 32]), FramingError::FieldTooShort { length: 0 });
+        assert_eq!(
+            error(&field(1, 12, 0)),
+            FramingError::FieldTooShort { length: 12 }
+        );
+        assert_eq!(
+            error(&field(1, 30, 0)),
+            FramingError::FieldUnaligned { length: 30 }
+        );
+        let mut tail = field(1, 32, 0);
+        tail[3] = 36;
+        assert_eq!(
+            error(&tail),
+            FramingError::FieldOverrun {
+                length: 36,
+                left: 32
+            }
+        );
+        assert_eq!(
+            error(&field(1, 16, 0)),
+            FramingError::LastFieldTooShort { length: 16 }
+        );
+        let mut tail = field(1, 28, 0);
+        tail.extend(field(1, 16, 0));
+        assert_eq!(error(&tail), FramingError::LastFieldTooShort { length: 16 });
+        assert!(Extensions::parse(&packet(&field(1, 28, 0))).is_ok());
+    }
+
+    proptest! {
+        /// Never panics; what is accepted is covered octet by octet by header, fields and MAC.
+        #[test]
+        fn accepted_packets_are_covered_without_gaps(
+            fields in prop::collection::vec((any::<u16>(), 3usize..20), 0..5),
+            noise in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut tail: Vec<u8> =
+                fields.iter().flat_map(|&(kind, words)| field(kind, words * 4, 0)).collect();
+            tail.extend(noise);
+            let packet = packet(&tail);
+            if let Ok(extensions) = Extensions::parse(&packet) {
+                let mut at = Header::LEN;
+                for field in extensions.fields() {
+                    prop_assert_eq!(field.offset, at);
+                    at += FIELD_HEADER + field.body.len();
+                }
+                prop_assert_eq!(extensions.authenticated().len(), at);
+                at += extensions.mac().map_or(0, |mac| 4 + mac.digest.len());
+                prop_assert_eq!(at, packet.len());
+            }
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(packet in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(extensions) = Extensions::parse(&packet) {
+                let _ = (extensions.fields().count(), extensions.mac());
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Replies: what they must pass to be believed, and the exchanges they complete.
+
+use clockwright_timebase::{Duration, Poll, Raw, Stamp};
+
+use super::request::{Form, PendingRequest};
+use super::{ClientConfig, Rejection};
+use crate::extension::Extensions;
+use crate::packet::stratum_is_synchronized;
+use crate::{Exchange, Header, KissCode, Mode, NtpTimestamp};
+
+/// RFC 5905 section 7.2, MAXDISP: what is this far from the truth is of no use. Also the longest
+/// round trip, of which half would be as much.
+const MAX_DISPERSION: Duration = Duration::from_secs(16);
+/// The longest a server may take to reply.
+const MAX_TURNAROUND: Duration = Duration::from_secs(4);
+/// The coarsest clock resolution that excuses an impossible difference, whatever the server says
+/// of its precision: 1/32 s.
+const COARSEST_PRECISION: i8 = -5;
+/// Two clocks may differ this much in rate, 1/1000, without either being broken: twice RFC 5905's
+/// 500 ppm.
+const RATE_ALLOWANCE: i32 = 1000;
+
+/// A believed reply with the request it answers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Which request it answers.
+    pub(super) serial: u64,
+    /// When the request left, as far as known; may still improve.
+    pub(super) t1: Option<Stamp<Raw>>,
+    /// When the reply arrived.
+    pub(super) t4: Stamp<Raw>,
+    /// What the reply said.
+    pub(super) header: Header,
+    /// Its mode.
+    pub(super) form: Form,
+    /// What has become of the exchange.
+    pub(super) state: Measured,
+}
+
+/// What has become of an answer's exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measured {
+    /// Not measured: the next interleaved reply will say when this one left.
+    Awaited,
+    /// In basic mode, waiting for the request's transmit stamp.
+    Held,
+    /// Given to the caller, or found to be of no use.
+    Done,
+}
+
+/// What a packet that answers the latest request is.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The time.
+    Time(Header, Form),
+    /// A kiss.
+    Kiss(KissCode),
+}
+
+/// Reads `payload` and puts it to the tests that need nothing but the request and the last answer
+/// (RFC 5905 section 8, as changed by RFC 9769 section 2).
+pub(super) fn judge(
+    payload: &[u8],
+    request: Option<&PendingRequest>,
+    last: Option<&Answer>,
+) -> Result<Verdict, Rejection> {
+    let header = read(payload)?;
+    let request = request.ok_or(Rejection::Unexpected)?;
+    if last.is_some_and(|last| last.is_repeated_by(&header)) {
+        return Err(Rejection::Duplicate);
+    }
+    let form = request
+        .form_of_reply(header.origin)
+        .ok_or(Rejection::BogusOrigin)?;
+    if request.answered {
+        return Err(Rejection::Duplicate);
+    }
+    if let Some(kiss) = kiss_of(&header) {
+        // One packet cannot slow the client down twice. The time may still come: a forged kiss
+        // must not keep the true reply out.
+        return if request.kissed {
+            Err(Rejection::Duplicate)
+        } else {
+            Ok(Verdict::Kiss(kiss))
+        };
+    }
+    check_server(&header)?;
+    if form == Form::Basic {
+        check_turnaround(&header, header.transmit)?;
+    }
+    Ok(Verdict::Time(header, form))
+}
+
+/// Reads a server's packet.
+fn read(payload: &[u8]) -> Result<Header, Rejection> {
+    let length = payload.len();
+    let header = Header::parse(payload).ok_or(Rejection::TooShort { length })?;
+    if !(1..=4).contains(&header.version) {
+        return Err(Rejection::Version(header.version));
+    }
+    if header.mode != Mode::Server {
+        return Err(Rejection::Mode(header.mode));
+    }
+    let extensions = Extensions::parse(payload).map_err(Rejection::Framing)?;
+    if extensions.mac().is_some() {
+        return Err(Rejection::UnexpectedMac);
+    }
+    Ok(header)
+}
+
+/// The kiss that `header` is, if it is one.
+fn kiss_of(header: &Header) -> Option<KissCode> {
+    (header.stratum == 0)
+        .then(|| KissCode::from_reference_id(header.reference_id))
+        .flatten()
+}
+
+/// Tests 3, 6 and 7: timestamps are there, and the server claims to know the time.
+fn check_server(header: &Header) -> Result<(), Rejection> {
+    if header.receive.is_zero() || header.transmit.is_zero() {
+        return Err(Rejection::ZeroTimestamp);
+    }
+    let (leap, stratum) = (header.leap, header.stratum);
+    if leap == crate::Leap::Unsynchronized || !stratum_is_synchronized(stratum) {
+        return Err(Rejection::Unsynchronized { leap, stratum });
+    }
+    let distance = header.root_delay.to_duration().half() + header.root_dispersion.to_duration();
+    if distance >= MAX_DISPERSION {
+        return Err(Rejection::RootDistance(distance));
+    }
+    Ok(())
+}
+
+/// The server sent at `t3` what `header` answers, and cannot have done so before it came.
+fn check_turnaround(header: &Header, t3: NtpTimestamp) -> Result<(), Rejection> {
+    let turnaround = t3.since(header.receive);
+    if turnaround < -resolution(header.precision) || turnaround > MAX_TURNAROUND {
+        return Err(Rejection::Turnaround(turnaround));
+    }
+    Ok(())
+}
+
+/// The resolution of a clock of this precision.
+fn resolution(precision: i8) -> Duration {
+    if precision < Poll::MIN.log2() {
+        // Below 1/128 s; an exponent so negative that the shift exceeds all bits leaves nothing.
+        let shift = u32::from(precision.unsigned_abs());
+        let second = Duration::from_secs(1).as_units();
+        return Duration::from_units(second.checked_shr(shift).unwrap_or(0));
+    }
+    Poll::new(precision.min(COARSEST_PRECISION)).interval()
+}
+
+impl Answer {
+    /// Test 1: has `header` the same two timestamps? One alone may well be the same in an
+    /// interleaved reply that follows a basic one.
+    fn is_repeated_by(&self, header: &Header) -> bool {
+        header.receive == self.header.receive && header.transmit == self.header.transmit
+    }
+
+    /// Must the request's transmit stamp be waited for?
+    pub(super) fn wants_stamp(&self, config: &ClientConfig) -> bool {
+        self.t1.is_none_or(|t1| t1.kind > config.best_stamp) && config.stamp_wait > Duration::ZERO
+    }
+
+    /// The exchange this answer completes by itself, in basic mode.
+    pub(super) fn basic_exchange(&self, config: &ClientConfig) -> Result<Exchange, Rejection> {
+        self.exchange(&self.header, Form::Basic, config)
+    }
+
+    /// The exchange of which `latest`, a later reply, says when this answer left.
+    pub(super) fn interleaved_exchange(
+        &self,
+        latest: &Header,
+        config: &ClientConfig,
+    ) -> Result<Exchange, Rejection> {
+        self.exchange(latest, Form::Interleaved, config)
+    }
+
+    /// T1, T2 and T4 of this answer with T3 from `latest`: RFC 9769 section 2's first set, whose
+    /// delay a frequency error cannot spoil.
+    fn exchange(
+        &self,
+        latest: &Header,
+        form: Form,
+        config: &ClientConfig,
+    ) -> Result<Exchange, Rejection> {
+        let exchange = Exchange {
+            t1: self.t1.ok_or(Rejection::NoTransmitStamp)?,
+            t2: self.header.receive,
+            t3: latest.transmit,
+            t4: self.t4,
+            interleaved: form == Form::Interleaved,
+            leap: latest.leap,
+            stratum: latest.stratum,
+            poll: latest.poll,
+            precision: latest.precision,
+            // These describe the clock that took T2 and T3; the others say what it is now.
+            root_delay: self.header.root_delay.to_duration(),
+            root_dispersion: self.header.root_dispersion.to_duration(),
+            reference_id: latest.reference_id,
+            reference_time: latest.reference_time,
+        };
+        check_turnaround(&self.header, exchange.t3)?;
+        check_delay(&exchange, config)?;
+        Ok(exchange)
+    }
+}
+
+/// Is the round trip possible, and short enough?
+fn check_delay(exchange: &Exchange, config: &ClientConfig) -> Result<(), Rejection> {
+    let elapsed = exchange.t4.at - exchange.t1.at;
+    let doubt = exchange.t1.uncertainty + exchange.t4.uncertainty;
+    if elapsed < -doubt {
+        return Err(Rejection::StampOrder(elapsed));
+    }
+    let delay = elapsed - exchange.t3.since(exchange.t2);
+    let allowance = doubt + resolution(exchange.precision) + elapsed.abs() / RATE_ALLOWANCE;
+    if delay < -allowance {
+        return Err(Rejection::NegativeDelay(delay));
+    }
+    let longest = config
+        .max_delay
+        .map_or(MAX_DISPERSION, |max| max.min(MAX_DISPERSION));
+    if delay > longest || elapsed > MAX_DISPERSION + MAX_TURNAROUND {
+        return Err(Rejection::DelayTooLong(delay));
+    }
+    Ok(())
+}
+
+impl Rejection {
+    /// Is a timestamp wrong, rather than the path slow?
+    pub(super) const fn is_broken_timestamp(&self) -> bool {
+        matches!(
+            self,
+            Self::Turnaround(_) | Self::StampOrder(_) | Self::NegativeDelay(_)
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! Requests: data-minimised, so that they tell an observer nothing.
+
+use clockwright_timebase::{Raw, Stamp};
+
+use crate::entropy::random_u64;
+use crate::{Entropy, Header, Mode, NtpTimestamp};
+
+/// A request, and what is known about it.
+#[derive(Debug)]
+pub(super) struct PendingRequest {
+    /// Which of the client's requests.
+    pub(super) serial: u64,
+    /// When it left, as far as known.
+    pub(super) t1: Option<Stamp<Raw>>,
+    /// Has a reply been believed? Others are duplicates then.
+    pub(super) answered: bool,
+    /// Has a kiss been believed?
+    pub(super) kissed: bool,
+    /// In a basic reply's origin field, this proves that it answers this request.
+    transmit: NtpTimestamp,
+    /// The same for an interleaved reply; `None` for a request in basic form.
+    receive: Option<NtpTimestamp>,
+}
+
+/// The mode a reply is in, told by its origin field (RFC 9769 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Its transmit field is about itself, taken before it was sent.
+    Basic,
+    /// Its transmit field is about the previous reply, taken when that had left.
+    Interleaved,
+}
+
+impl PendingRequest {
+    /// Composes a request; in interleaved form if there is an `origin`, which is the server's
+    /// receive timestamp in its last reply.
+    ///
+    /// Nothing else in the header is of use to a server, so all of it is zero (RFC 8633 section
+    /// 5.1), and the timestamps are random in all their bits (RFC 9769 section 6): they cannot be
+    /// guessed, and do not tell the local time.
+    pub(super) fn compose(
+        serial: u64,
+        origin: Option<NtpTimestamp>,
+        entropy: &mut dyn Entropy,
+    ) -> (Self, Header) {
+        let origin_field = origin.unwrap_or(NtpTimestamp::ZERO);
+        let transmit = distinct(random_u64(entropy), [NtpTimestamp::ZERO, origin_field]);
+        let receive = origin.map(|_| distinct(random_u64(entropy), [NtpTimestamp::ZERO, transmit]));
+        let header = Header {
+            origin: origin_field,
+            receive: receive.unwrap_or(NtpTimestamp::ZERO),
+            transmit,
+            ..Header::zeroed(Mode::Client)
+        };
+        let request = Self {
+            serial,
+            t1: None,
+            answered: false,
+            kissed: false,
+            transmit,
+            receive,
+        };
+        (request, header)
+    }
+
+    /// Was the request in interleaved form?
+    pub(super) const fn is_interleaved(&self) -> bool {
+        self.receive.is_some()
+    }
+
+    /// The form of a reply with this `origin`; `None` if it does not answer this request.
+    pub(super) fn form_of_reply(&self, origin: NtpTimestamp) -> Option<Form> {
+        if origin == self.transmit {
+            Some(Form::Basic)
+        } else if Some(origin) == self.receive {
+            Some(Form::Interleaved)
+        } else {
+            None
+        }
+    }
+
+    /// Takes over a transmit stamp unless a better one is known.
+    pub(super) fn stamp(&mut self, stamp: Stamp<Raw>) {
+        improve(&mut self.t1, stamp);
+    }
+}
+
+/// Replaces `known` by `stamp` unless that was taken farther from the wire.
+pub(super) fn improve(known: &mut Option<Stamp<Raw>>, stamp: Stamp<Raw>) {
+    if known.is_none_or(|known| stamp.kind <= known.kind) {
+        *known = Some(stamp);
+    }
+}
+
+/// `bits` as a timestamp, moved on where it is one that it must not be.
+fn distinct(mut bits: u64, taken: [NtpTimestamp; 2]) -> NtpTimestamp {
+    while taken.contains(&NtpTimestamp::from_bits(bits)) {
+        bits = bits.wrapping_add(1);
+    }
+    NtpTimestamp::from_bits(bits)
+}

@@ -1,0 +1,55 @@
+//! Requests: which are answered.
+
+use core::fmt;
+
+use crate::extension::{Extensions, FramingError};
+use crate::packet::VERSION;
+use crate::{Header, Mode};
+
+/// Reads a request.
+pub(super) fn read(request: &[u8]) -> Result<Header, Dropped> {
+    let header = Header::parse(request).ok_or(Dropped::TooShort)?;
+    if !(1..=VERSION).contains(&header.version) {
+        return Err(Dropped::Version(header.version));
+    }
+    // Modes 2, 4 and 5 are answers themselves: two servers could keep each other busy for ever.
+    // Modes 6 and 7 are other protocols, well known for their amplification.
+    if !matches!(header.mode, Mode::Client | Mode::SymmetricActive) {
+        return Err(Dropped::Mode(header.mode));
+    }
+    let extensions = Extensions::parse(request).map_err(Dropped::Framing)?;
+    if extensions.mac().is_some() {
+        return Err(Dropped::UnknownKey);
+    }
+    Ok(header)
+}
+
+/// Why a datagram was left unanswered; always the sender's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Shorter than a header.
+    TooShort,
+    /// Not version 1 to 4.
+    Version(u8),
+    /// Not a request: a reply, a broadcast, control or private use.
+    Mode(Mode),
+    /// What follows the header is not framed as RFC 7822 says.
+    Framing(FramingError),
+    /// Authenticated with a key this server does not have. A crypto-NAK would tell that, but an
+    /// answer that nobody can check is of no use to anyone.
+    UnknownKey,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => f.write_str("too short for an NTP packet"),
+            Self::Version(version) => write!(f, "NTP version {version} is not supported"),
+            Self::Mode(mode) => write!(f, "mode {} is not a request", mode.to_bits()),
+            Self::Framing(error) => write!(f, "malformed packet: {error}"),
+            Self::UnknownKey => f.write_str("authenticated with a key that is not configured"),
+        }
+    }
+}
+
+impl std::error::Error for Dropped {}
