@@ -10,6 +10,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use crate::bank::Bank;
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
+use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
 use crate::noise::Hypothesis;
 use crate::sample::{Sample, Upstream};
@@ -19,7 +20,7 @@ use crate::sample::{Sample, Upstream};
 const SUSPECT_SIGMAS: f64 = 5.0;
 /// Samples before anything is suspect: until then the noise is a guess.
 const LEARNING: u32 = 8;
-/// The sample at which the first guess of the noise is made again, from the delays seen so far.
+/// The sample at which the first guess of the noise is replaced by what has been seen so far.
 const GUESS_AT: u32 = 4;
 /// Weight of the newest sample in the running means that are only reported or steer the poll.
 const RUNNING: f64 = 1.0 / 16.0;
@@ -63,6 +64,7 @@ pub struct SourceFilter {
     floor: DelayFloor,
     suspect: Option<bool>,
     count: u32,
+    gauge: Gauge,
     delay_change: f64,
     mean_square_residual: f64,
     last: Option<Sample>,
@@ -88,6 +90,7 @@ impl SourceFilter {
             floor: DelayFloor::default(),
             suspect: None,
             count: 0,
+            gauge: Gauge::default(),
             delay_change: 0.0,
             mean_square_residual: 0.0,
             last: None,
@@ -103,7 +106,7 @@ impl SourceFilter {
         let Some(track) = &mut self.track else {
             self.floor.excess(delay, spread);
             self.track = Some(Track::new(sample, self.prior));
-            self.note(sample, 0.0);
+            self.note(sample, delay, true);
             return Verdict::First;
         };
         if sample.at <= track.at {
@@ -112,7 +115,8 @@ impl SourceFilter {
         let excess = self.floor.excess(delay, spread);
         let dt = track.advance_to(sample.at);
         let innovation = (sample.offset - track.origin).as_secs_f64() - track.bank.state().phase;
-        let verdict = judge(&mut self.suspect, self.count, track, innovation, excess);
+        let explained = self.count < LEARNING || track.explains(innovation, excess);
+        let verdict = judge(&mut self.suspect, explained, innovation > 0.0);
         match verdict {
             Verdict::Suspect => {}
             Verdict::Moved => track.follow_a_move(innovation, dt),
@@ -124,7 +128,7 @@ impl SourceFilter {
         if verdict != Verdict::Suspect {
             track.take(sample, excess);
         }
-        self.note(sample, delay);
+        self.note(sample, delay, explained);
         verdict
     }
 
@@ -189,46 +193,46 @@ impl SourceFilter {
         )
     }
 
-    fn note(&mut self, sample: &Sample, delay: f64) {
+    fn note(&mut self, sample: &Sample, delay: f64, explained: bool) {
         self.count = self.count.saturating_add(1);
-        if let Some(last) = self.last
+        self.gauge.note(sample.at, sample.offset, explained);
+        if let Some(last) = self.last.replace(*sample)
             && self.count <= GUESS_AT
         {
             let change = (delay - last.delay.as_secs_f64()).abs();
             self.delay_change += change / f64::from(GUESS_AT - 1);
-            if self.count == GUESS_AT
-                && let Some(track) = &mut self.track
-            {
-                track.guess_noise(self.delay_change);
-            }
         }
-        self.last = Some(*sample);
+        if (self.count == GUESS_AT || self.gauge.is_overwhelmed())
+            && let (Some(track), Some(noise)) = (&mut self.track, self.gauge.noise_s())
+        {
+            track.assume_noise(noise.max(noise_of_delays(self.delay_change)));
+        }
     }
+}
+
+/// The noise of offsets (s) by the mean change of successive round trips (s).
+///
+/// Round trips see the jitter of both ways added, offsets half of their difference; so an
+/// offset's deviation is half a round trip's. The mean change between successive values of
+/// deviation d is 2d/√π.
+fn noise_of_delays(mean_change: f64) -> f64 {
+    mean_change * core::f64::consts::PI.sqrt() / 4.0
 }
 
 /// Whatever has been learnt of the oscillator, the bound grows by at least this, s/s.
 pub(crate) const LEAST_DRIFT: f64 = 10e-9;
 
-/// Is the innovation explained by noise and queueing?
+/// What to make of a sample, given whether noise and queueing explain it, and the side that the
+/// one before it was suspect on.
 ///
-/// One that is not may be a broken stamp, or the first sign that the clock has moved. The next
+/// An unexplained one may be a broken stamp, or the first sign that the clock has moved. The next
 /// one tells: on the same side again, the clock has moved; on the other side, the noise has grown,
 /// and the bank is to learn it.
-fn judge(
-    suspect: &mut Option<bool>,
-    count: u32,
-    track: &Track,
-    innovation: f64,
-    excess: f64,
-) -> Verdict {
-    let state = track.bank.state();
-    let clean = state.covariance.phase + track.bank.hypothesis().noise_s().powi(2);
-    let explained = SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0;
-    if count < LEARNING || innovation.abs() <= explained {
+fn judge(suspect: &mut Option<bool>, explained: bool, ahead: bool) -> Verdict {
+    if explained {
         *suspect = None;
         return Verdict::Accepted;
     }
-    let ahead = innovation > 0.0;
     match suspect.replace(ahead) {
         None => Verdict::Suspect,
         Some(before) if before == ahead => {
@@ -283,14 +287,21 @@ impl Track {
         self.bank.shift(phase.as_secs_f64());
     }
 
-    /// Replaces the first guess of the noise. Round trips see the jitter of both ways added,
-    /// offsets half of their difference; so an offset's deviation is half a round trip's. The
-    /// mean change between successive values of deviation d is 2d/√π.
-    fn guess_noise(&mut self, mean_delay_change: f64) {
-        let deviation = mean_delay_change * core::f64::consts::PI.sqrt() / 2.0;
-        let noise = (deviation / 2.0).max(RESOLUTION_S);
-        let wander = self.bank.hypothesis().wander();
-        self.bank = Bank::new(Hypothesis::nearest(noise, wander), *self.bank.state());
+    /// Do noise and queueing explain an innovation (s)?
+    fn explains(&self, innovation: f64, excess: f64) -> bool {
+        let clean = self.bank.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
+        innovation.abs() <= SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
+    }
+
+    /// Starts the search for the noise from another guess (s). What was believed with too little
+    /// noise was believed too firmly.
+    fn assume_noise(&mut self, noise: f64) {
+        let hypothesis =
+            Hypothesis::nearest(noise.max(RESOLUTION_S), self.bank.hypothesis().wander());
+        let mut state = *self.bank.state();
+        let floor = hypothesis.noise_s().powi(2);
+        state.covariance.phase = state.covariance.phase.max(floor);
+        self.bank = Bank::new(hypothesis, state);
     }
 
     /// The phase has moved by about `innovation` within `dt` seconds, by a step of phase or of

@@ -20,6 +20,7 @@ mod delay;
 mod engine;
 mod estimate;
 mod filter;
+mod gauge;
 mod kalman;
 mod noise;
 mod pi;

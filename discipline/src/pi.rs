@@ -18,6 +18,14 @@ const SHORTEST_S: f64 = 0.05;
 /// Corrections need not be rarer than updates, nor so slow that applications see them for long.
 const LONGEST_S: f64 = 2.0;
 
+/// A correction lasts at least this many times as long as its end has lately come late, so that
+/// lateness never makes more of an error than it removes.
+const TIMES_LATENESS: f64 = 5.0;
+/// How much of a lateness is remembered from one correction to the next.
+const LATENESS_KEPT: f64 = 0.9;
+/// A process that was stopped for an hour need not be careful for hours, s.
+const MOST_LATENESS_S: f64 = 20.0;
+
 /// A frequency to set, and until when.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Correction {
@@ -34,6 +42,7 @@ pub struct Loop {
     max_slew: f64,
     integral: f64,
     ends: Option<Timestamp<Raw>>,
+    lateness_s: f64,
 }
 
 impl Loop {
@@ -44,6 +53,7 @@ impl Loop {
             max_slew,
             integral: frequency,
             ends: None,
+            lateness_s: 0.0,
         }
     }
 
@@ -73,7 +83,9 @@ impl Loop {
     ) -> Correction {
         self.integral = frequency;
         let unhurried = (HORIZON * interval_s).clamp(SHORTEST_S, LONGEST_S);
-        let duration = unhurried.max(offset_s.abs() / self.max_slew);
+        let duration = unhurried
+            .max(offset_s.abs() / self.max_slew)
+            .max(TIMES_LATENESS * self.lateness_s);
         self.ends = Some(now + Duration::from_secs_f64(duration));
         Correction {
             frequency: frequency + offset_s / duration,
@@ -83,8 +95,12 @@ impl Loop {
 
     /// Ends the proportional part if its time has come.
     pub fn expire(&mut self, now: Timestamp<Raw>) -> Option<Correction> {
-        self.ends.filter(|ends| *ends <= now)?;
+        let late = now - self.ends.filter(|ends| *ends <= now)?;
         self.ends = None;
+        self.lateness_s = late
+            .as_secs_f64()
+            .max(LATENESS_KEPT * self.lateness_s)
+            .min(MOST_LATENESS_S);
         Some(Correction {
             frequency: self.integral,
             until: None,
@@ -111,6 +127,17 @@ mod tests {
         let rest = pi.expire(end).map(|c| c.frequency);
         assert_eq!(rest, Some(20e-6));
         assert_eq!(pi.expire(end + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn corrections_are_slower_where_their_ends_come_late() {
+        let mut pi = Loop::new(0.0, 0.05);
+        pi.correct(Timestamp::EPOCH, 1e-3, 0.0, 1.0);
+        let now = Timestamp::EPOCH + Duration::from_secs(10);
+        assert!(pi.expire(now).is_some());
+        let next = pi.correct(now, 1e-3, 0.0, 1.0);
+        let lasts = next.until.map(|end| (end - now).as_secs_f64());
+        assert!(lasts.is_some_and(|s| s > 40.0), "{lasts:?}");
     }
 
     #[test]

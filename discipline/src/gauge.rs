@@ -1,0 +1,104 @@
+//! A quick look at how noisy a source is, where the bank of filters would take too long to learn.
+//!
+//! A straight line through the last few offsets leaves the noise; over so few samples no
+//! oscillator bends. This serves at the start, and when stamps suddenly become much worse.
+
+use std::collections::VecDeque;
+
+use clockwright_timebase::{Duration, Raw, Timestamp};
+
+/// Samples looked at.
+const WINDOW: usize = 8;
+/// Unexplained ones among them at which the noise is gauged anew.
+const TOO_MANY: u32 = 4;
+
+/// The last few samples of a source.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gauge {
+    recent: VecDeque<(Timestamp<Raw>, Duration)>,
+    /// A bit for each, newest lowest: did neither noise nor queueing explain it?
+    unexplained: u8,
+}
+
+impl Gauge {
+    /// Notes a sample's instant and offset.
+    pub(crate) fn note(&mut self, at: Timestamp<Raw>, offset: Duration, explained: bool) {
+        if self.recent.len() == WINDOW {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((at, offset));
+        self.unexplained = self.unexplained << 1 | u8::from(!explained);
+    }
+
+    /// Whether so many samples were unexplained that the noise must have been taken for too
+    /// small. Asking starts the count afresh.
+    pub(crate) fn is_overwhelmed(&mut self) -> bool {
+        let overwhelmed = self.unexplained.count_ones() >= TOO_MANY;
+        if overwhelmed {
+            self.unexplained = 0;
+        }
+        overwhelmed
+    }
+
+    /// The RMS deviation of the offsets from a straight line, s. `None` below four samples.
+    pub(crate) fn noise_s(&self) -> Option<f64> {
+        let first = self.recent.front().filter(|_| self.recent.len() >= 4)?;
+        let points = self.recent.iter().map(|(at, offset)| {
+            let t = (*at - first.0).as_secs_f64();
+            (t, (*offset - first.1).as_secs_f64())
+        });
+        let n = self.recent.len() as f64;
+        let (sum_t, sum_x) = points
+            .clone()
+            .fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
+        let (mean_t, mean_x) = (sum_t / n, sum_x / n);
+        let (stt, stx, sxx) = points.fold((0.0, 0.0, 0.0), |s, (t, x)| {
+            let (dt, dx) = (t - mean_t, x - mean_x);
+            (s.0 + dt * dt, s.1 + dt * dx, s.2 + dx * dx)
+        });
+        let residual = (sxx - stx * stx / stt).max(0.0);
+        Some((residual / (n - 2.0)).sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gauge_of(offsets_us: &[i64]) -> Gauge {
+        let mut gauge = Gauge::default();
+        let mut at = Timestamp::EPOCH;
+        for offset in offsets_us {
+            at += Duration::from_secs(1);
+            gauge.note(at, Duration::from_micros(*offset), false);
+        }
+        gauge
+    }
+
+    #[test]
+    fn a_line_has_no_noise() {
+        let noise = gauge_of(&[10, 30, 50, 70, 90]).noise_s();
+        assert!(noise.is_some_and(|s| s < 1e-15), "{noise:?}");
+    }
+
+    #[test]
+    fn what_the_line_leaves_is_noise() {
+        let noise = gauge_of(&[30, -30, 30, -30, 30, -30, 30, -30]).noise_s();
+        assert!(
+            noise.is_some_and(|s| (25e-6..40e-6).contains(&s)),
+            "{noise:?}"
+        );
+    }
+
+    #[test]
+    fn three_samples_say_nothing() {
+        assert_eq!(gauge_of(&[1, 2, 3]).noise_s(), None);
+    }
+
+    #[test]
+    fn many_unexplained_samples_are_too_many_once() {
+        let mut gauge = gauge_of(&[1, 2, 3, 4]);
+        assert!(gauge.is_overwhelmed());
+        assert!(!gauge.is_overwhelmed());
+    }
+}
