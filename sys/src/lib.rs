@@ -17,10 +17,10 @@
 //! Every system call goes through the C library's function, so that tools which interpose those
 //! functions (clknetsim, libfaketime) see each of them.
 
-#[cfg(not(target_pointer_width = "64"))]
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
 compile_error!(
-    "clockwright-sys supports 64-bit Linux only: 32-bit kernels hand out 32-bit time in the \
-     structures used here"
+    "clockwright-sys supports 64-bit Linux with glibc: other targets lay out the structures used \
+     here differently"
 );
 
 pub mod adjust;

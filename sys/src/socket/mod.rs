@@ -7,14 +7,25 @@
 //! `ready(Interest::READABLE | Interest::ERROR)`, and call both [`UdpSocket::recv`] and
 //! [`UdpSocket::recv_tx_stamps`] until each returns 0 before clearing readiness.
 
+mod address;
+mod cmsg;
 mod error_queue;
+mod ids;
+mod message;
+mod option;
 mod recv;
 mod send;
 mod stamping;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use nix::sys::socket::{SockaddrStorage, bind, connect, getsockname};
+
+use ids::{CountedIds, OwnIds};
+use message::Slot;
 
 pub use error_queue::{ErrorOrigin, ErrorQueue, NetworkError, QueueItem, TxStamp};
 pub use recv::{Message, RecvBatch};
@@ -94,8 +105,8 @@ impl Options {
     /// For one client exchange with `server`: connected, from a random port, errors reported.
     pub fn client(server: SocketAddr, stamping: Stamping) -> Self {
         let any: IpAddr = match server {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         Self {
             connect: Some(server),
@@ -114,59 +125,348 @@ impl Options {
 #[derive(Debug)]
 pub struct UdpSocket {
     fd: OwnedFd,
+    family: Family,
+    stamping: Stamping,
+    /// The value of `SO_TIMESTAMPING`.
+    flags: u32,
+    ids: Ids,
+    report_errors: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+/// Who numbers stamped datagrams.
+#[derive(Debug)]
+enum Ids {
+    /// We do (Linux 6.13).
+    Own(OwnIds),
+    /// The kernel does.
+    Counted(CountedIds),
 }
 
 impl UdpSocket {
     /// Opens, binds and, where asked, connects.
     pub fn open(options: &Options) -> io::Result<Self> {
-        let _ = options;
-        Err(io::ErrorKind::Unsupported.into())
+        let family = match options.bind {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        };
+        let features = Features::probe()?;
+        let stamping = options.stamping.limited_to(features);
+        let socket = Self {
+            fd: option::open(family.number(), options.nonblocking)?,
+            family,
+            stamping,
+            flags: stamping.socket_flags(features),
+            ids: if features.own_ids {
+                Ids::Own(OwnIds::new())
+            } else {
+                Ids::Counted(CountedIds::default())
+            },
+            report_errors: options.report_errors,
+        };
+        socket.set_options(options)?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(options.bind))?;
+        if let Some(peer) = options.connect {
+            socket.connect(peer)?;
+        }
+        Ok(socket)
+    }
+
+    /// Connects to `peer`: only its datagrams are received from now on.
+    pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        Ok(connect(self.as_raw_fd(), &SockaddrStorage::from(peer))?)
     }
 
     /// The address and port it is bound to.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Err(io::ErrorKind::Unsupported.into())
+        let address: SockaddrStorage = getsockname(self.as_raw_fd())?;
+        let v4 = address
+            .as_sockaddr_in()
+            .map(|a| SocketAddr::V4((*a).into()));
+        let v6 = || {
+            address
+                .as_sockaddr_in6()
+                .map(|a| SocketAddr::V6((*a).into()))
+        };
+        v4.or_else(v6)
+            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
 
     /// What this socket stamps: what was asked for, less what the kernel cannot do.
     pub fn stamping(&self) -> Stamping {
-        Stamping::default()
+        self.stamping
     }
 
     /// Receives as many datagrams as wait and fit into `batch`; returns their number, 0 when none
     /// waits (non-blocking sockets). Blocking sockets wait for the first only.
+    ///
+    /// # Errors
+    /// Those of the socket itself. Errors that ICMP brought are left to
+    /// [`UdpSocket::recv_tx_stamps`] where [`Options::report_errors`] is set.
     pub fn recv(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        let _ = batch;
-        Err(io::ErrorKind::Unsupported.into())
+        let received = self.past_reported_errors(|| batch.receive(self.as_fd()));
+        match received {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            other => other,
+        }
     }
 
     /// Sends one datagram. Returns the id under which its stamp will be reported when one was
     /// asked for and the socket can give it.
     pub fn send(&self, transmit: &Transmit<'_>) -> io::Result<Option<TxId>> {
-        let _ = transmit;
-        Err(io::ErrorKind::Unsupported.into())
+        let mut slot = Slot::EMPTY;
+        slot.set_destination(transmit.to);
+        self.past_reported_errors(|| {
+            self.send_one(&mut slot, transmit.payload, transmit.from, transmit.stamp)
+        })
     }
 
     /// Sends the datagrams of `batch` in order and returns how many the kernel took; the first
     /// one not taken is the culprit of an error.
+    ///
+    /// # Errors
+    /// When not even the first datagram was taken.
     pub fn send_batch(&self, batch: &mut SendBatch) -> io::Result<usize> {
-        let _ = batch;
-        Err(io::ErrorKind::Unsupported.into())
+        for plan in &mut batch.plans[..batch.length] {
+            plan.id = None;
+        }
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let stamped = |stamp: bool| self.wants_stamp(stamp);
+        match &self.ids {
+            Ids::Counted(_) if batch.plans[..batch.length].iter().any(|p| stamped(p.stamp)) => {
+                self.send_one_by_one(batch)
+            }
+            Ids::Own(_) | Ids::Counted(_) => self.send_together(batch),
+        }
     }
 
     /// Reads what waits in the error queue, transmit stamps and errors, into `queue`; returns the
-    /// number of items, 0 when nothing is left. Never blocks. Clears a pending socket error, so a
-    /// caller that polls does not spin.
+    /// number of messages read, 0 when nothing is left. Never blocks. Clears a pending socket
+    /// error, so a caller that polls until 0 does not spin.
     pub fn recv_tx_stamps(&self, queue: &mut ErrorQueue) -> io::Result<usize> {
-        let _ = queue;
-        Err(io::ErrorKind::Unsupported.into())
+        let read = queue.receive(self.as_fd(), |reported| match &self.ids {
+            Ids::Own(_) => OwnIds::redeem(reported),
+            Ids::Counted(ids) => ids.redeem(reported),
+        })?;
+        if read > 0 {
+            return Ok(read);
+        }
+        // `EPOLLERR` may also stand for an error without a message in the queue, and stays until
+        // someone fetches it.
+        let errno = option::take_error(self.as_fd())?;
+        if errno == 0 {
+            return Ok(0);
+        }
+        queue.set_pending(errno);
+        Ok(1)
     }
 
     /// Blocks until a datagram (first) or something in the error queue (second) waits, or
     /// `timeout` has passed (neither).
-    pub fn wait(&self, timeout: std::time::Duration) -> io::Result<(bool, bool)> {
-        let _ = timeout;
-        Err(io::ErrorKind::Unsupported.into())
+    pub fn wait(&self, timeout: Duration) -> io::Result<(bool, bool)> {
+        let mut entry = libc::pollfd {
+            fd: self.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // Rounded up, so that a short timeout is not a busy loop.
+        let millis = timeout.as_nanos().div_ceil(1_000_000);
+        let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
+        // SAFETY: `entry` is one valid pollfd to read and write for the whole call.
+        let result = unsafe { libc::poll(&raw mut entry, 1, millis) };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let is = |event| entry.revents & event != 0;
+        Ok((is(libc::POLLIN), is(libc::POLLERR)))
+    }
+
+    fn set_options(&self, options: &Options) -> io::Result<()> {
+        let fd = self.as_fd();
+        let sol_socket = |name, on: bool| option::set_int(fd, libc::SOL_SOCKET, name, on.into());
+        self.set_family_options(options)?;
+        if options.reuse_port {
+            sol_socket(libc::SO_REUSEPORT, true)?;
+        }
+        if let Some(device) = &options.device {
+            option::set(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_BINDTODEVICE,
+                device.as_bytes(),
+            )?;
+        }
+        if self.flags != 0 {
+            option::set_timestamping(fd, self.flags)?;
+        }
+        Ok(())
+    }
+
+    fn set_family_options(&self, options: &Options) -> io::Result<()> {
+        let fd = self.as_fd();
+        // The two upper bits of the old type-of-service octet are not ours (RFC 3168: ECN).
+        let tos = libc::c_int::from(options.dscp & 0x3f) << 2;
+        let own_errors = libc::c_int::from(options.report_errors);
+        let freebind = libc::c_int::from(options.freebind);
+        let v4 = [
+            (libc::IP_PKTINFO, 1),
+            (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_INTERFACE),
+            (libc::IP_TOS, tos),
+            (libc::IP_RECVERR, own_errors),
+            (libc::IP_FREEBIND, freebind),
+        ];
+        let v6 = [
+            (libc::IPV6_V6ONLY, 1),
+            (libc::IPV6_RECVPKTINFO, 1),
+            (libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_INTERFACE),
+            (libc::IPV6_TCLASS, tos),
+            (libc::IPV6_RECVERR, own_errors),
+            (libc::IPV6_FREEBIND, freebind),
+        ];
+        let (level, list): (_, &[_]) = match self.family {
+            Family::V4 => (libc::IPPROTO_IP, &v4),
+            Family::V6 => (libc::IPPROTO_IPV6, &v6),
+        };
+        for &(name, value) in list {
+            option::set_int(fd, level, name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Will a datagram sent with `stamp` be stamped?
+    fn wants_stamp(&self, stamp: bool) -> bool {
+        match self.stamping.transmit {
+            TransmitStamps::Off => false,
+            TransmitStamps::PerPacket => stamp,
+            TransmitStamps::EveryPacket => true,
+        }
+    }
+
+    /// The stamp request in a datagram's control messages: none where the socket stamps all.
+    fn stamp_request(&self) -> Option<u32> {
+        (self.stamping.transmit == TransmitStamps::PerPacket)
+            .then(|| self.stamping.transmit_flags())
+    }
+
+    fn send_one(
+        &self,
+        slot: &mut Slot,
+        payload: &[u8],
+        from: Option<LocalAddress>,
+        stamp: bool,
+    ) -> io::Result<Option<TxId>> {
+        let fd = self.as_fd();
+        if !self.wants_stamp(stamp) {
+            slot.set_control(from, None, None);
+            return message::send(fd, slot, payload).map(|()| None);
+        }
+        match &self.ids {
+            Ids::Own(ids) => {
+                let id = ids.next();
+                slot.set_control(from, self.stamp_request(), Some(id.0));
+                message::send(fd, slot, payload)?;
+                Ok(Some(id))
+            }
+            Ids::Counted(ids) => {
+                slot.set_control(from, self.stamp_request(), None);
+                let send = || message::send(fd, slot, payload);
+                ids.send(send, || self.restart_count()).map(Some)
+            }
+        }
+    }
+
+    /// Sets the kernel's count of stamped packets to zero: it does so when counting is switched
+    /// on.
+    fn restart_count(&self) -> io::Result<()> {
+        let without = self.flags & !crate::uapi::SOF_TIMESTAMPING_OPT_ID;
+        option::set_timestamping(self.as_fd(), without)?;
+        option::set_timestamping(self.as_fd(), self.flags)
+    }
+
+    /// All datagrams in one system call.
+    fn send_together(&self, batch: &mut SendBatch) -> io::Result<usize> {
+        let length = batch.length;
+        for (slot, plan) in batch.slots.iter_mut().zip(&mut batch.plans).take(length) {
+            let stamp = self.wants_stamp(plan.stamp);
+            plan.id = match &self.ids {
+                Ids::Own(ids) if stamp => Some(ids.next()),
+                _ => None,
+            };
+            let request = if stamp { self.stamp_request() } else { None };
+            slot.set_control(plan.from, request, plan.id.map(|id| id.0));
+        }
+        let slots = &mut batch.slots[..length];
+        let sent = self.past_reported_errors(|| {
+            message::send_all(self.as_fd(), slots, &batch.payloads, batch.payload_size)
+        });
+        // What was not sent will not be stamped.
+        let taken = *sent.as_ref().unwrap_or(&0);
+        for plan in &mut batch.plans[taken..length] {
+            plan.id = None;
+        }
+        sent
+    }
+
+    /// For kernels that count stamped packets themselves: after a failure in the middle of a
+    /// batch nobody could tell what was counted.
+    fn send_one_by_one(&self, batch: &mut SendBatch) -> io::Result<usize> {
+        let shares = batch.payloads.chunks_exact(batch.payload_size);
+        let messages = batch.slots.iter_mut().zip(&mut batch.plans).zip(shares);
+        for (sent, ((slot, plan), share)) in messages.take(batch.length).enumerate() {
+            let payload = share.get(..slot.payload_length).unwrap_or(share);
+            let id =
+                self.past_reported_errors(|| self.send_one(slot, payload, plan.from, plan.stamp));
+            match id {
+                Ok(id) => plan.id = id,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+            }
+        }
+        Ok(batch.length)
+    }
+
+    /// Calls again where an error that an earlier datagram met was handed out instead: it also
+    /// waits in the error queue, with its cause.
+    fn past_reported_errors<T>(&self, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        match call() {
+            Err(error) if self.report_errors && is_delivery_error(&error) => call(),
+            other => other,
+        }
+    }
+}
+
+/// Is it one that ICMP and ICMPv6 messages become (net/ipv4/icmp.c, net/ipv6/icmp.c)?
+fn is_delivery_error(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+                | libc::EOPNOTSUPP
+                | libc::EMSGSIZE
+                | libc::EACCES
+        )
+    )
+}
+
+impl Family {
+    const fn number(self) -> libc::c_int {
+        match self {
+            Self::V4 => libc::AF_INET,
+            Self::V6 => libc::AF_INET6,
+        }
     }
 }
 

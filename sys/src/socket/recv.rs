@@ -1,10 +1,14 @@
 //! Batch receive.
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 
 use clockwright_timebase::{Phc, Timestamp, Utc};
 
-use super::LocalAddress;
+use super::cmsg::Ancillary;
+use super::message::{self, Slot};
+use super::{LocalAddress, MAX_BATCH};
 
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,17 +35,61 @@ pub struct Message<'a> {
 
 /// Reusable buffers for a batch of received datagrams.
 #[derive(Debug)]
-pub struct RecvBatch {}
+pub struct RecvBatch {
+    slots: Box<[Slot]>,
+    payloads: Box<[u8]>,
+    payload_size: usize,
+    received: usize,
+}
 
 impl RecvBatch {
-    /// Room for `messages` datagrams (1 to [`super::MAX_BATCH`], clamped) of up to `payload` bytes each.
+    /// Room for `messages` datagrams (1 to [`MAX_BATCH`], clamped) of up to `payload` bytes each.
     pub fn new(messages: usize, payload: usize) -> Self {
-        let _ = (messages, payload);
-        Self {}
+        let messages = messages.clamp(1, MAX_BATCH);
+        let payload_size = payload.max(1);
+        Self {
+            slots: vec![Slot::EMPTY; messages].into(),
+            payloads: vec![0; messages * payload_size].into(),
+            payload_size,
+            received: 0,
+        }
     }
 
     /// The datagrams of the last receive, in order of arrival.
     pub fn messages(&self) -> impl Iterator<Item = Message<'_>> {
-        std::iter::empty()
+        let received = self.slots.iter().take(self.received);
+        received
+            .zip(self.payloads.chunks_exact(self.payload_size))
+            .filter_map(|(slot, payload)| Message::read(slot, payload))
+    }
+
+    /// Fills the batch.
+    pub(super) fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        self.received = 0;
+        self.received = message::receive(
+            fd,
+            &mut self.slots,
+            &mut self.payloads,
+            self.payload_size,
+            0,
+        )?;
+        Ok(self.received)
+    }
+}
+
+impl<'a> Message<'a> {
+    /// `None` without a source address, which IP sockets always give.
+    fn read(slot: &Slot, payload: &'a [u8]) -> Option<Self> {
+        let about = Ancillary::read(slot.control());
+        Some(Self {
+            payload: payload.get(..slot.payload_length).unwrap_or(payload),
+            source: slot.address()?,
+            local: about.local,
+            kernel: about.kernel,
+            hardware: about.hardware,
+            stamped_by: about.stamped_by,
+            frame_length: about.frame_length,
+            truncated: slot.flags & libc::MSG_TRUNC != 0,
+        })
     }
 }

@@ -1,0 +1,74 @@
+//! Opening sockets and setting their options.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use libc::c_int;
+
+/// Opens a UDP socket of `family`, closed on exec.
+pub(super) fn open(family: c_int, nonblocking: bool) -> io::Result<OwnedFd> {
+    let blocking = if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | blocking;
+    // SAFETY: socket takes numbers and touches no memory of ours.
+    let fd = unsafe { libc::socket(family, kind, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sets an option whose value is an integer.
+pub(super) fn set_int(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> io::Result<()> {
+    set(fd, level, name, &value.to_ne_bytes())
+}
+
+/// Sets an option whose value is bytes.
+pub(super) fn set(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
+    // Option values are a few bytes long.
+    let length = libc::socklen_t::try_from(value.len()).unwrap_or_default();
+    // SAFETY: `value` is valid for `length` bytes during the call.
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), length) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Sets `SO_TIMESTAMPING`.
+pub(super) fn set_timestamping(fd: BorrowedFd<'_>, flags: u32) -> io::Result<()> {
+    set_int(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_TIMESTAMPING,
+        flags.cast_signed(),
+    )
+}
+
+/// Fetches and clears the error pending on a socket (`SO_ERROR`); 0 = none.
+pub(super) fn take_error(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: `value` and `length` are valid to write for the whole call, and `length` is the
+    // size of `value`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(value)
+}
