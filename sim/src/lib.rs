@@ -1,1 +1,30 @@
 //! A simulated world that drives clockwright's real state machines in virtual time.
+//!
+//! One host with an imperfect oscillator asks servers over imperfect networks. Client, server and
+//! discipline are those of the daemon, byte for byte; only the world around them is made up, so
+//! the true error of the host's clock is known at every instant. The same scenario and seed give
+//! the same result on any machine.
+
+mod host;
+mod oscillator;
+mod path;
+mod random;
+mod report;
+mod scenario;
+mod server;
+mod world;
+
+pub use report::Report;
+pub use scenario::{
+    ClockScenario, Distribution, OscillatorScenario, PathScenario, Scenario, ScenarioError,
+    SourceScenario,
+};
+pub use world::run;
+
+/// The world's own time, which no clock in it shows. Zero is the start.
+#[derive(Debug, Clone, Copy)]
+pub enum True {}
+
+impl clockwright_timebase::TimeBase for True {
+    const NAME: &'static str = "true";
+}

@@ -1,0 +1,225 @@
+//! The simulated host: the daemon's state machines, put together as the daemon does it.
+
+use clockwright_discipline::{
+    Action as ClockAction, ClockReading, Config, Discipline, Learnt, Sample, SourceId,
+    SourceOptions, StepPolicy, Upstream, VirtualClock,
+};
+use clockwright_ntp::{Action, Client, ClientConfig, Exchange, PortPolicy};
+use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
+
+use crate::True;
+use crate::oscillator::Oscillator;
+use crate::random::Random;
+use crate::scenario::{Scenario, SourceScenario};
+use crate::server::utc;
+
+/// A request on its way out.
+#[derive(Debug)]
+pub(crate) struct Departure {
+    /// Index of the source.
+    pub(crate) to: usize,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The host with its clock, its clients and its discipline.
+#[derive(Debug)]
+pub(crate) struct Host {
+    oscillator: Oscillator,
+    clock: VirtualClock,
+    discipline: Discipline,
+    clients: Vec<Client>,
+    random: Random,
+    pub(crate) exchanges: u64,
+}
+
+impl Host {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let oscillator = Oscillator::new(&scenario.oscillator, Random::new(scenario.seed, 1));
+        let mut random = Random::new(scenario.seed, 2);
+        let now = oscillator.read();
+        let initial_error = Duration::from_secs_f64(scenario.clock.initial_error_s);
+        let mut discipline = Discipline::new(Config {
+            step: StepPolicy {
+                above: Duration::from_secs_f64(scenario.clock.step_above_s),
+                first: scenario.clock.step_first,
+            },
+            max_slew: scenario.clock.max_slew_ppm * 1e-6,
+            learnt: Learnt::default(),
+        });
+        let mut clients = Vec::with_capacity(scenario.source.len());
+        for (index, source) in scenario.source.iter().enumerate() {
+            discipline.add_source(id_of(index), options_of(source), now);
+            clients.push(Client::new(client_config(source), now, &mut random));
+        }
+        Self {
+            oscillator,
+            clock: VirtualClock::new(now, utc(Timestamp::EPOCH) + initial_error),
+            discipline,
+            clients,
+            random,
+            exchanges: 0,
+        }
+    }
+
+    /// Lets true time pass on the host's oscillator.
+    pub(crate) fn advance_to(&mut self, at: Timestamp<True>) {
+        self.oscillator.advance_to(at);
+    }
+
+    /// How far the clock is ahead of UTC at `at` (now), s.
+    pub(crate) fn true_error_s(&self, at: Timestamp<True>) -> f64 {
+        (self.reading().clock - utc(at)).as_secs_f64()
+    }
+
+    /// How far the host says it may be from UTC, s; `None` before it is synchronised.
+    pub(crate) fn bound_s(&self) -> Option<f64> {
+        let status = self.discipline.status(self.reading());
+        status.synchronized.then_some(status.error_bound_s)
+    }
+
+    /// What the host thinks of a source.
+    pub(crate) fn source_reason(&self, index: usize) -> Option<(&'static str, String)> {
+        let status = self
+            .discipline
+            .source_status(id_of(index), self.reading())?;
+        Some((status.state.name(), status.reason.to_string()))
+    }
+
+    /// The interval at which a source is asked, s.
+    pub(crate) fn poll_s(&self, index: usize) -> Option<f64> {
+        Some(self.clients.get(index)?.poll().as_secs_f64())
+    }
+
+    /// When the host next wants to be woken.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp<True>> {
+        let timers = self.clients.iter().filter_map(Client::next_timeout);
+        let next: Timestamp<Raw> = timers.chain(self.discipline.next_timeout()).min()?;
+        Some(self.oscillator.when(next))
+    }
+
+    /// Does what is due now; returns the requests that leave.
+    pub(crate) fn wake(&mut self) -> Vec<Departure> {
+        let now = self.oscillator.read();
+        self.discipline.handle_timeout(now);
+        self.carry_out();
+        let mut departures = Vec::new();
+        for client in &mut self.clients {
+            if client.next_timeout().is_some_and(|due| due <= now) {
+                client.handle_timeout(now, &mut self.random);
+            }
+        }
+        for index in 0..self.clients.len() {
+            self.drain(index, &mut departures);
+        }
+        departures
+    }
+
+    /// Takes in a reply that has just arrived from a source.
+    pub(crate) fn receive(&mut self, from: usize, payload: &[u8]) -> Vec<Departure> {
+        let now = self.oscillator.read();
+        if let Some(client) = self.clients.get_mut(from) {
+            // A refusal is counted by the client; the network may send anything.
+            let _refused = client.handle_datagram(payload, kernel_stamp(now), now);
+        }
+        let mut departures = Vec::new();
+        self.drain(from, &mut departures);
+        departures
+    }
+
+    /// Carries out what the client of one source wants.
+    fn drain(&mut self, index: usize, departures: &mut Vec<Departure>) {
+        let now = self.oscillator.read();
+        while let Some(client) = self.clients.get_mut(index) {
+            match client.poll_action() {
+                None => break,
+                Some(Action::Send(request)) => {
+                    client.sent(&request.token, Stamp::exact(now, StampKind::Daemon));
+                    client.stamped(request.token, kernel_stamp(now));
+                    let payload = request.payload;
+                    self.discipline
+                        .set_reachable(id_of(index), client.reach() != 0);
+                    departures.push(Departure { to: index, payload });
+                }
+                Some(Action::Exchange(exchange)) => self.take(index, &exchange),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize, exchange: &Exchange) {
+        self.exchanges += 1;
+        let reading = self.reading();
+        let measurement = exchange.measure(reading.clock);
+        let sample = Sample {
+            at: measurement.at,
+            offset: measurement.offset,
+            delay: measurement.delay,
+            uncertainty: measurement.uncertainty,
+            upstream: Upstream {
+                stratum: exchange.stratum,
+                root_delay: exchange.root_delay,
+                root_dispersion: exchange.root_dispersion,
+                reference_id: exchange.reference_id.0,
+                ..Upstream::default()
+            },
+        };
+        self.discipline
+            .handle_sample(id_of(index), &sample, reading);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        let now = self.oscillator.read();
+        while let Some(action) = self.discipline.poll_action() {
+            match action {
+                ClockAction::SetFrequency { frequency } => {
+                    self.clock.set_frequency(now, frequency);
+                }
+                ClockAction::Step { by } => self.clock.step(by),
+                ClockAction::SetPoll { id, poll } => {
+                    let client = usize::try_from(id.0)
+                        .ok()
+                        .and_then(|index| self.clients.get_mut(index));
+                    if let Some(client) = client {
+                        client.set_poll(poll);
+                    }
+                }
+            }
+        }
+    }
+
+    fn reading(&self) -> ClockReading {
+        let raw = self.oscillator.read();
+        ClockReading {
+            raw,
+            clock: self.clock.read(raw),
+        }
+    }
+}
+
+fn id_of(index: usize) -> SourceId {
+    SourceId(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+fn kernel_stamp(at: Timestamp<Raw>) -> Stamp<Raw> {
+    Stamp::exact(at, StampKind::Kernel)
+}
+
+fn options_of(source: &SourceScenario) -> SourceOptions {
+    SourceOptions {
+        poll: (Poll::new(source.poll_min), Poll::new(source.poll_max)),
+    }
+}
+
+fn client_config(source: &SourceScenario) -> ClientConfig {
+    ClientConfig {
+        interleaved: source.interleaved,
+        iburst: source.iburst,
+        poll_min: Poll::new(source.poll_min),
+        poll_max: Poll::new(source.poll_max),
+        ports: PortPolicy::PerRequest,
+        max_delay: None,
+        best_stamp: StampKind::Kernel,
+        stamp_wait: Duration::from_millis(1),
+    }
+}

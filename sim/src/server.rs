@@ -1,0 +1,71 @@
+//! The real server machine on a clock that is only wrong by what the scenario says.
+
+use clockwright_ntp::{Leap, ReferenceId, Server, ServerConfig, SystemVariables};
+use clockwright_timebase::{Duration, Timestamp, Utc};
+
+use crate::True;
+use crate::random::Random;
+use crate::scenario::SourceScenario;
+
+/// UTC at the start of every simulation: 2026-11-23 00:00:00.
+const START: Timestamp<Utc> = Timestamp::from_timespec(1_795_392_000, 0);
+/// Time from the arrival of a request to the departure of its reply.
+const TURNAROUND: Duration = Duration::from_micros(12);
+
+/// UTC at an instant of true time.
+pub(crate) fn utc(at: Timestamp<True>) -> Timestamp<Utc> {
+    START + at.since_epoch()
+}
+
+/// A server with perfect stamps.
+#[derive(Debug)]
+pub(crate) struct SimServer {
+    machine: Server,
+    random: Random,
+    error: Duration,
+    stratum: u8,
+    root_dispersion: Duration,
+}
+
+/// What the server sends and when.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) departs: Timestamp<True>,
+}
+
+impl SimServer {
+    pub(crate) fn new(scenario: &SourceScenario, random: Random) -> Self {
+        Self {
+            machine: Server::new(ServerConfig::default()),
+            random,
+            error: Duration::from_secs_f64(scenario.error_s),
+            stratum: scenario.stratum,
+            root_dispersion: Duration::from_secs_f64(scenario.root_dispersion_s),
+        }
+    }
+
+    /// Answers a request that arrives at `at`, if the machine finds it worth an answer.
+    pub(crate) fn answer(&mut self, request: &[u8], at: Timestamp<True>) -> Option<Answer> {
+        let departs = at + TURNAROUND;
+        let system = SystemVariables {
+            leap: Leap::None,
+            stratum: self.stratum,
+            precision: -32,
+            root_delay: Duration::ZERO,
+            root_dispersion: self.root_dispersion,
+            reference_id: ReferenceId(*b"SIM\0"),
+            reference_time: utc(at),
+        };
+        let shown = |at| utc(at) + self.error;
+        let mut reply = self
+            .machine
+            .handle(request, shown(at), &system, &mut self.random)
+            .ok()?;
+        let payload = reply.write(shown(departs)).to_vec();
+        if let Some(key) = reply.tx_stamp_wanted() {
+            self.machine.transmitted(key, utc(departs) + self.error);
+        }
+        Some(Answer { payload, departs })
+    }
+}
