@@ -1,7 +1,9 @@
 //! The command line: parse, dispatch, exit code.
 
 mod args;
+mod check;
 mod exit;
+mod view;
 
 use clap::Parser;
 
@@ -30,14 +32,14 @@ pub fn main() -> Exit {
 /// One line for each command: the module that does it.
 fn dispatch(command: &Command) -> Exit {
     match command {
+        Command::Check(args) => check::main(args),
+        Command::Status(args) => view::main(args, view::Subject::Status),
+        Command::Sources(args) => view::main(args, view::Subject::Sources),
         // Each of these goes to its own module's `main(&Args) -> Exit` and leaves this list as
         // that module is added.
         Command::Run(_)
-        | Command::Check(_)
         | Command::Query(_)
         | Command::Set(_)
-        | Command::Status(_)
-        | Command::Sources(_)
         | Command::Demo(_)
         | Command::Sim(_) => {
             eprintln!("clockwright: this command is not part of this build");

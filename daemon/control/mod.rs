@@ -3,14 +3,22 @@
 //! A Unix stream socket. A client writes one JSON object a line ([`Request`]) and gets one JSON
 //! object a line back ([`Answer`]). Every request only reads.
 
+mod client;
 mod protocol;
 mod report;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
 
+pub use client::{AskError, ask};
 pub use protocol::{Answer, MAX_REQUEST, Request};
 pub use report::{
     AuthReport, ClockName, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
     Steering,
 };
+pub use server::MAX_CLIENTS;
+pub use socket::{ControlError, ControlSocket};
 
 /// Where the control socket gets its answers: implemented by the run loop.
 ///

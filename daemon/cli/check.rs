@@ -1,0 +1,53 @@
+//! `clockwright check`.
+
+use super::{CheckArgs, Exit};
+use crate::config::{Config, Loaded};
+use crate::output::{complain, print};
+
+/// Reads the configuration as `run` would, and says what it amounts to or what is wrong.
+pub(super) fn main(args: &CheckArgs) -> Exit {
+    match Config::load(&args.config) {
+        Ok(loaded) => print(&summary(&loaded)),
+        Err(invalid) => {
+            complain(&format!("the configuration is not valid\n{invalid}"));
+            Exit::Usage
+        }
+    }
+}
+
+/// What a valid configuration amounts to.
+fn summary(loaded: &Loaded) -> Vec<String> {
+    let Loaded { config, files } = loaded;
+    let list = |items: Vec<String>| {
+        if items.is_empty() {
+            "none".to_owned()
+        } else {
+            items.join(", ")
+        }
+    };
+    let files = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let sources = config
+        .sources
+        .iter()
+        .map(|source| source.address.to_string())
+        .collect();
+    let serves = config.server.as_ref().map_or_else(
+        || "nobody".to_owned(),
+        |server| {
+            let listen = server.listen.iter().map(ToString::to_string).collect();
+            let mut allow = vec!["this host".to_owned()];
+            allow.extend(server.allow.iter().map(ToString::to_string));
+            format!("{} on {}", allow.join(", "), list(listen))
+        },
+    );
+    vec![
+        "the configuration is valid".to_owned(),
+        format!("  files:   {}", list(files)),
+        format!("  sources: {}", list(sources)),
+        format!("  clock:   {}", config.clock.kind.name()),
+        format!("  serves:  {serves}"),
+    ]
+}

@@ -1,0 +1,19 @@
+//! What people read: aligned columns, SI units, colour only on a terminal.
+
+#[cfg(test)]
+pub(crate) mod samples;
+mod screen;
+mod si;
+mod sources;
+mod status;
+mod style;
+mod table;
+mod text;
+
+pub use screen::{Screen, after_writing, complain, print};
+pub use si::{age, ppm, signed, span};
+pub use sources::source_lines;
+pub use status::status_lines;
+pub use style::{Paint, Style};
+pub use table::{Align, Cell, Table};
+pub use text::printable;

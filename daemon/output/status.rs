@@ -1,0 +1,200 @@
+//! `clockwright status` for people.
+
+use super::si::{age, ppm, signed, span};
+use super::style::{Paint, Style};
+use super::table::{Align, Cell, Table};
+use super::text::printable;
+use crate::control::{ClockName, LeapReport, StatusReport, Steering};
+
+/// A sentence that says how right the clock is, warnings if there are any, and the details.
+pub fn status_lines(status: &StatusReport, paint: Paint) -> Vec<String> {
+    let (sentence, style) = verdict(status);
+    let mut lines = vec![paint.apply(style, &sentence)];
+    lines.extend(warning(status).map(|warning| paint.apply(Style::Doubtful, warning)));
+    lines.push(String::new());
+    lines.extend(details(status).lines(paint));
+    lines
+}
+
+/// How right the clock is, in one sentence.
+fn verdict(status: &StatusReport) -> (String, Style) {
+    if status.synchronized {
+        let reference = status
+            .reference_name
+            .as_deref()
+            .or(status.reference_id.as_deref());
+        let to = reference.map_or_else(String::new, |name| {
+            let stratum = status.stratum.saturating_sub(1);
+            format!(" to {} (stratum {stratum})", printable(name))
+        });
+        let within = status.error_bound_s.map_or_else(String::new, |bound| {
+            format!(": the clock is within ±{} of UTC", span(bound))
+        });
+        return (format!("Synchronised{to}{within}."), Style::Good);
+    }
+    let why = match (status.sources, status.sources_reachable) {
+        (0, _) => "no source is configured".to_owned(),
+        (1, 0) => "its only source has not answered yet".to_owned(),
+        (all, 0) => format!("none of its {all} sources has answered yet"),
+        (all, some) => {
+            format!(
+                "{some} of {all} sources answer, and none can be followed yet; see: clockwright sources"
+            )
+        }
+    };
+    (format!("Not synchronised: {why}."), Style::Bad)
+}
+
+/// Why the clock is not corrected, if it is not.
+fn warning(status: &StatusReport) -> Option<&'static str> {
+    match status.steering {
+        Steering::Adjusting => None,
+        Steering::Disabled => {
+            Some("The clock is only watched, not corrected: --no-adjust was given.")
+        }
+        Steering::NotPermitted => Some(
+            "The clock is only watched, not corrected: the daemon lacks the privilege CAP_SYS_TIME.",
+        ),
+    }
+}
+
+/// The aligned details under the sentence.
+fn details(status: &StatusReport) -> Table {
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    let mut row = |name: &str, value: String| {
+        table.row(vec![Cell::new(name, Style::Heading), value.into()]);
+    };
+    let unknown = || "unknown".to_owned();
+    let show = |value: Option<f64>, how: fn(f64) -> String| value.map_or_else(unknown, how);
+
+    row(
+        "Clock",
+        match status.clock {
+            ClockName::System => "system clock".to_owned(),
+            ClockName::Virtual => "virtual clock (the host's clock is not touched)".to_owned(),
+        },
+    );
+    row("Reference", reference(status));
+    row(
+        "Offset",
+        format!("{} still to correct", show(status.offset_s, signed)),
+    );
+    row(
+        "Error bound",
+        status
+            .error_bound_s
+            .map_or_else(unknown, |bound| format!("±{}", span(bound))),
+    );
+    if let Some(error) = status.true_error_s {
+        row("True error", signed(error));
+    }
+    let uncertainty = status
+        .frequency_uncertainty_ppm
+        .map_or_else(String::new, |sigma| format!(" ±{sigma:.3}"));
+    row(
+        "Frequency",
+        format!("{}{uncertainty}", show(status.frequency_ppm, ppm)),
+    );
+    row("Root delay", show(status.root_delay_s, span));
+    row("Root dispersion", show(status.root_dispersion_s, span));
+    row("Leap second", leap(status.leap).to_owned());
+    row(
+        "Last update",
+        status
+            .last_update_age_s
+            .map_or_else(|| "never".to_owned(), |s| format!("{} ago", age(s))),
+    );
+    row(
+        "Sources",
+        format!(
+            "{} known, {} reachable, {} used",
+            status.sources, status.sources_reachable, status.sources_used
+        ),
+    );
+    row("Samples", format!("{} used", status.samples));
+    row("Steps", format!("{} since the start", status.steps));
+    row(
+        "Daemon",
+        format!(
+            "version {}, up {}",
+            printable(&status.version),
+            age(status.uptime_s)
+        ),
+    );
+    table
+}
+
+/// What this host follows and the stratum it has by that.
+fn reference(status: &StatusReport) -> String {
+    let id = status
+        .reference_id
+        .as_deref()
+        .map_or_else(|| "none".to_owned(), |id| printable(id).into_owned());
+    format!("{id}, this host is stratum {}", status.stratum)
+}
+
+/// An announced leap second, in words.
+pub(super) const fn leap(leap: LeapReport) -> &'static str {
+    match leap {
+        LeapReport::None => "none announced",
+        LeapReport::Insert => "one is inserted at the end of the month",
+        LeapReport::Delete => "one is deleted at the end of the month",
+        LeapReport::Unsynchronized => "unknown while not synchronised",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_newcomer_reads_a_sentence() {
+        let shown = status_lines(&samples::status(), Paint::NEVER).join("\n");
+        assert_eq!(
+            shown,
+            "Synchronised to time1.example.net (stratum 2): the clock is within ±12.3 us of UTC.
+
+Clock            system clock
+Reference        192.0.2.1, this host is stratum 3
+Offset           -120 ns still to correct
+Error bound      ±12.3 us
+Frequency        +12.346 ppm ±0.002
+Root delay       240 us
+Root dispersion  1.50 ms
+Leap second      none announced
+Last update      12 s ago
+Sources          4 known, 4 reachable, 3 used
+Samples          120 used
+Steps            1 since the start
+Daemon           version 0.1.0, up 60 min"
+        );
+    }
+
+    #[test]
+    fn what_keeps_the_clock_from_being_right_is_said_first() {
+        let mut status = samples::unsynchronized();
+        let first = |status: &StatusReport| status_lines(status, Paint::NEVER).remove(0);
+        assert_eq!(
+            first(&status),
+            "Not synchronised: none of its 4 sources has answered yet."
+        );
+        status.sources_reachable = 2;
+        assert!(first(&status).starts_with("Not synchronised: 2 of 4 sources answer"));
+        status.sources = 0;
+        assert_eq!(first(&status), "Not synchronised: no source is configured.");
+        status.steering = Steering::NotPermitted;
+        assert!(status_lines(&status, Paint::NEVER)[1].contains("CAP_SYS_TIME"));
+    }
+
+    #[test]
+    fn names_from_outside_cannot_reach_the_terminal() {
+        let mut status = samples::status();
+        status.reference_name = Some("\u{1b}[2Jevil".to_owned());
+        assert!(
+            !status_lines(&status, Paint::NEVER)
+                .join("")
+                .contains('\u{1b}')
+        );
+    }
+}
