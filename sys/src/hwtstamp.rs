@@ -1,6 +1,10 @@
 //! What a network interface can stamp, and what it is set to stamp.
 
+use std::ffi::c_void;
+use std::os::fd::AsRawFd;
 use std::{fmt, io};
+
+use crate::{socket, uapi};
 
 /// Why an interface's stamping could not be read or set.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ impl fmt::Display for HwtstampError {
             Self::NotSupported(name) => {
                 write!(
                     f,
-                    "{name}: the driver does not support hardware timestamping"
+                    "{name}: its driver does not support hardware timestamping"
                 )
             }
             Self::FilterImpossible(name, config) => write!(
@@ -44,43 +48,102 @@ impl fmt::Display for HwtstampError {
 
 impl std::error::Error for HwtstampError {}
 
-/// Which transmitted packets the NIC stamps (`HWTSTAMP_TX_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TxType {
-    /// None.
-    Off,
-    /// Those for which a socket asks.
-    On,
-    /// As `On`, and PTP Sync is stamped in flight.
-    OneStepSync,
-    /// As `OneStepSync`, and peer delay responses too.
-    OneStepP2p,
-    /// One this version does not know.
-    Unknown(i32),
+/// An enum over kernel numbers: each variant with its number and the name shown to people.
+macro_rules! kernel_enum {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $( $(#[$variant_doc:meta])* $variant:ident = $number:path, $shown:literal; )* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$variant_doc])* $variant, )*
+            /// One this version does not know, by the kernel's number.
+            Unknown(i32),
+        }
+
+        impl $name {
+            /// Those with a name here, in the order of their numbers.
+            pub const KNOWN: &[Self] = &[$( Self::$variant ),*];
+
+            /// From the kernel's number.
+            pub const fn from_raw(number: i32) -> Self {
+                match number.cast_unsigned() {
+                    $( $number => Self::$variant, )*
+                    _ => Self::Unknown(number),
+                }
+            }
+
+            /// The kernel's number.
+            pub const fn as_raw(self) -> i32 {
+                match self {
+                    $( Self::$variant => $number.cast_signed(), )*
+                    Self::Unknown(number) => number,
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $( Self::$variant => f.pad($shown), )*
+                    Self::Unknown(number) => write!(f, "unknown({number})"),
+                }
+            }
+        }
+    };
 }
 
-impl fmt::Display for TxType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+kernel_enum! {
+    /// Which transmitted packets the NIC stamps (`HWTSTAMP_TX_*` of `linux/net_tstamp.h`).
+    TxType {
+        /// None.
+        Off = uapi::HWTSTAMP_TX_OFF, "off";
+        /// Those for which a socket asks.
+        On = uapi::HWTSTAMP_TX_ON, "on";
+        /// As `On`, and PTP Sync is stamped in flight.
+        OneStepSync = uapi::HWTSTAMP_TX_ONESTEP_SYNC, "onestep-sync";
+        /// As `OneStepSync`, and peer delay responses too.
+        OneStepP2p = uapi::HWTSTAMP_TX_ONESTEP_P2P, "onestep-p2p";
     }
 }
 
-/// Which received packets the NIC stamps (`HWTSTAMP_FILTER_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RxFilter {
-    /// None.
-    None,
-    /// All.
-    All,
-    /// One this version does not know.
-    Unknown(i32),
-}
-
-impl fmt::Display for RxFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+kernel_enum! {
+    /// Which received packets the NIC stamps (`HWTSTAMP_FILTER_*` of `linux/net_tstamp.h`).
+    RxFilter {
+        /// None.
+        None = uapi::HWTSTAMP_FILTER_NONE, "none";
+        /// All.
+        All = uapi::HWTSTAMP_FILTER_ALL, "all";
+        /// What was asked for and more; only ever an answer.
+        Some = uapi::HWTSTAMP_FILTER_SOME, "some";
+        /// PTP version 1 over UDP: event messages.
+        PtpV1L4Event = uapi::HWTSTAMP_FILTER_PTP_V1_L4_EVENT, "ptpv1-l4-event";
+        /// PTP version 1 over UDP: Sync.
+        PtpV1L4Sync = uapi::HWTSTAMP_FILTER_PTP_V1_L4_SYNC, "ptpv1-l4-sync";
+        /// PTP version 1 over UDP: `Delay_Req`.
+        PtpV1L4DelayReq = uapi::HWTSTAMP_FILTER_PTP_V1_L4_DELAY_REQ, "ptpv1-l4-delay-req";
+        /// PTP version 2 over UDP: event messages.
+        PtpV2L4Event = uapi::HWTSTAMP_FILTER_PTP_V2_L4_EVENT, "ptpv2-l4-event";
+        /// PTP version 2 over UDP: Sync.
+        PtpV2L4Sync = uapi::HWTSTAMP_FILTER_PTP_V2_L4_SYNC, "ptpv2-l4-sync";
+        /// PTP version 2 over UDP: `Delay_Req`.
+        PtpV2L4DelayReq = uapi::HWTSTAMP_FILTER_PTP_V2_L4_DELAY_REQ, "ptpv2-l4-delay-req";
+        /// PTP version 2 over Ethernet: event messages.
+        PtpV2L2Event = uapi::HWTSTAMP_FILTER_PTP_V2_L2_EVENT, "ptpv2-l2-event";
+        /// PTP version 2 over Ethernet: Sync.
+        PtpV2L2Sync = uapi::HWTSTAMP_FILTER_PTP_V2_L2_SYNC, "ptpv2-l2-sync";
+        /// PTP version 2 over Ethernet: `Delay_Req`.
+        PtpV2L2DelayReq = uapi::HWTSTAMP_FILTER_PTP_V2_L2_DELAY_REQ, "ptpv2-l2-delay-req";
+        /// PTP version 2 over anything: event messages.
+        PtpV2Event = uapi::HWTSTAMP_FILTER_PTP_V2_EVENT, "ptpv2-event";
+        /// PTP version 2 over anything: Sync.
+        PtpV2Sync = uapi::HWTSTAMP_FILTER_PTP_V2_SYNC, "ptpv2-sync";
+        /// PTP version 2 over anything: `Delay_Req`.
+        PtpV2DelayReq = uapi::HWTSTAMP_FILTER_PTP_V2_DELAY_REQ, "ptpv2-delay-req";
+        /// NTP, all versions and modes, over UDP.
+        NtpAll = uapi::HWTSTAMP_FILTER_NTP_ALL, "ntp-all";
     }
 }
 
@@ -98,7 +161,7 @@ pub struct Config {
 /// What an interface can do (`ETHTOOL_GET_TS_INFO`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
-    /// `SOF_TIMESTAMPING_*` the driver supports.
+    /// `SOF_TIMESTAMPING_*` bits the driver supports.
     pub timestamping: u32,
     /// The NIC's PTP hardware clock: N of `/dev/ptpN`.
     pub phc_index: Option<u32>,
@@ -108,19 +171,209 @@ pub struct Capabilities {
     pub rx_filters: u32,
 }
 
-/// Reads what `interface` is set to stamp.
+impl Capabilities {
+    /// Can the NIC stamp received packets (with which filter is another question)?
+    pub const fn hardware_rx(&self) -> bool {
+        let needed = uapi::SOF_TIMESTAMPING_RX_HARDWARE | uapi::SOF_TIMESTAMPING_RAW_HARDWARE;
+        self.timestamping & needed == needed
+    }
+
+    /// Can the NIC stamp transmitted packets?
+    pub const fn hardware_tx(&self) -> bool {
+        let needed = uapi::SOF_TIMESTAMPING_TX_HARDWARE | uapi::SOF_TIMESTAMPING_RAW_HARDWARE;
+        self.timestamping & needed == needed
+    }
+
+    /// Does the kernel stamp received packets of this interface?
+    pub const fn software_rx(&self) -> bool {
+        self.timestamping & uapi::SOF_TIMESTAMPING_RX_SOFTWARE != 0
+    }
+
+    /// Does the driver let the kernel stamp transmitted packets?
+    pub const fn software_tx(&self) -> bool {
+        self.timestamping & uapi::SOF_TIMESTAMPING_TX_SOFTWARE != 0
+    }
+
+    /// Does the NIC offer this transmit type?
+    pub fn offers_tx(&self, tx: TxType) -> bool {
+        bit(self.tx_types, tx.as_raw())
+    }
+
+    /// Does the NIC offer this receive filter?
+    pub fn offers_rx(&self, rx: RxFilter) -> bool {
+        bit(self.rx_filters, rx.as_raw())
+    }
+}
+
+fn bit(mask: u32, number: i32) -> bool {
+    let shifted = u32::try_from(number).ok().and_then(|n| mask.checked_shr(n));
+    shifted.is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Reads what `interface` is set to stamp. Needs no privilege.
 pub fn config(interface: &str) -> Result<Config, HwtstampError> {
-    Err(HwtstampError::NotSupported(interface.into()))
+    let mut config = uapi::hwtstamp_config::default();
+    // SAFETY: SIOCGHWTSTAMP writes one `hwtstamp_config`, which is what is handed over.
+    unsafe { request(interface, uapi::SIOCGHWTSTAMP, &mut config) }
+        .map_err(|error| HwtstampError::new(interface, error, None))?;
+    Ok(Config::from_raw(config))
 }
 
 /// Sets what `interface` stamps and returns what the driver made of it: it may stamp more than
 /// was asked for. Other programs may rely on the present setting: read [`config`] first.
 pub fn set_config(interface: &str, config: Config) -> Result<Config, HwtstampError> {
-    let _ = config;
-    Err(HwtstampError::NotSupported(interface.into()))
+    let mut raw = config.to_raw();
+    // SAFETY: SIOCSHWTSTAMP reads and writes one `hwtstamp_config`, which is what is handed over.
+    unsafe { request(interface, uapi::SIOCSHWTSTAMP, &mut raw) }
+        .map_err(|error| HwtstampError::new(interface, error, Some(config)))?;
+    Ok(Config::from_raw(raw))
 }
 
-/// Asks the driver what `interface` can stamp.
+/// Asks the driver what `interface` can stamp. Needs no privilege.
 pub fn capabilities(interface: &str) -> Result<Capabilities, HwtstampError> {
-    Err(HwtstampError::NotSupported(interface.into()))
+    let mut info = uapi::ethtool_ts_info {
+        cmd: uapi::ETHTOOL_GET_TS_INFO,
+        ..Default::default()
+    };
+    // SAFETY: with this `cmd` SIOCETHTOOL reads and writes one `ethtool_ts_info`, which is what is
+    // handed over.
+    unsafe { request(interface, uapi::SIOCETHTOOL, &mut info) }
+        .map_err(|error| HwtstampError::new(interface, error, None))?;
+    Ok(Capabilities {
+        timestamping: info.so_timestamping,
+        // -1 stands for none.
+        phc_index: u32::try_from(info.phc_index).ok(),
+        tx_types: info.tx_types,
+        rx_filters: info.rx_filters,
+    })
+}
+
+impl Config {
+    const fn from_raw(raw: uapi::hwtstamp_config) -> Self {
+        Self {
+            flags: raw.flags,
+            tx: TxType::from_raw(raw.tx_type),
+            rx: RxFilter::from_raw(raw.rx_filter),
+        }
+    }
+
+    const fn to_raw(self) -> uapi::hwtstamp_config {
+        uapi::hwtstamp_config {
+            flags: self.flags,
+            tx_type: self.tx.as_raw(),
+            rx_filter: self.rx.as_raw(),
+        }
+    }
+}
+
+impl HwtstampError {
+    fn new(interface: &str, error: io::Error, asked: Option<Config>) -> Self {
+        let name = interface.to_owned();
+        match (error.raw_os_error(), asked) {
+            (Some(libc::ENODEV), _) => Self::NoSuchInterface(name),
+            (Some(libc::EOPNOTSUPP | libc::ENOTTY), _) => Self::NotSupported(name),
+            (Some(libc::EPERM), _) => Self::NotPermitted(name),
+            (Some(libc::ERANGE), Some(config)) => Self::FilterImpossible(name, config),
+            _ => Self::Kernel(name, error),
+        }
+    }
+}
+
+/// One interface ioctl whose argument is `data`.
+///
+/// # Safety
+/// `data` must be the structure that the request reads and writes.
+unsafe fn request<T>(interface: &str, number: u32, data: &mut T) -> io::Result<()> {
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru {
+            ifru_data: std::ptr::from_mut(data).cast::<c_void>().cast(),
+        },
+    };
+    let name = interface.as_bytes();
+    // One byte stays for the terminating zero; longer names, and none, do not exist.
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(&0) {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    let any = socket::open_descriptor(libc::AF_INET, true)?;
+    // SAFETY: `request` is a valid ifreq whose data pointer is valid for the whole call and points
+    // to what the request expects, as the caller promises.
+    let result =
+        unsafe { libc::ioctl(any.as_raw_fd(), libc::Ioctl::from(number), &raw mut request) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_round_trip_and_unknown_ones_survive() {
+        for number in -1..40 {
+            assert_eq!(TxType::from_raw(number).as_raw(), number);
+            assert_eq!(RxFilter::from_raw(number).as_raw(), number);
+        }
+        assert_eq!(RxFilter::from_raw(15), RxFilter::NtpAll);
+        assert_eq!(RxFilter::from_raw(99).to_string(), "unknown(99)");
+        assert_eq!(TxType::KNOWN.len(), 4);
+        assert_eq!(RxFilter::KNOWN.len(), 16);
+    }
+
+    #[test]
+    fn capabilities_are_bit_masks() {
+        let nic = Capabilities {
+            timestamping: 0x5f,
+            phc_index: Some(0),
+            tx_types: 0b11,
+            rx_filters: 0b1_0000_0000_0000_0001,
+        };
+        assert!(nic.hardware_rx() && nic.hardware_tx() && nic.software_rx() && nic.software_tx());
+        assert!(nic.offers_tx(TxType::On) && !nic.offers_tx(TxType::OneStepSync));
+        assert!(nic.offers_rx(RxFilter::None) && !nic.offers_rx(RxFilter::All));
+        assert!(nic.offers_rx(RxFilter::Unknown(16)) && !nic.offers_rx(RxFilter::Unknown(77)));
+        assert!(!nic.offers_rx(RxFilter::Unknown(-1)));
+    }
+
+    #[test]
+    fn loopback_stamps_in_software_only() {
+        let lo = capabilities("lo").unwrap();
+        assert!(lo.software_rx() && lo.software_tx());
+        assert!(!lo.hardware_rx() && !lo.hardware_tx());
+        assert_eq!(lo.phc_index, None);
+        let error = config("lo").unwrap_err();
+        assert!(matches!(error, HwtstampError::NotSupported(_)), "{error}");
+        assert!(error.to_string().starts_with("lo: "), "{error}");
+    }
+
+    #[test]
+    fn an_interface_that_does_not_exist_is_named() {
+        for name in ["no-such-if0", "", "a-name-that-is-too-long", "nul\0"] {
+            for error in [config(name).unwrap_err(), capabilities(name).unwrap_err()] {
+                assert!(matches!(&error, HwtstampError::NoSuchInterface(n) if n == name));
+            }
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_missing() {
+        let config = Config {
+            flags: 0,
+            tx: TxType::On,
+            rx: RxFilter::NtpAll,
+        };
+        let with = |errno| {
+            let error = io::Error::from_raw_os_error(errno);
+            HwtstampError::new("eth9", error, Some(config)).to_string()
+        };
+        assert!(with(libc::EPERM).contains("CAP_NET_ADMIN"));
+        assert!(with(libc::ERANGE).contains("ntp-all"));
+        assert!(with(libc::EOPNOTSUPP).contains("does not support"));
+        assert!(with(libc::EIO).starts_with("eth9: "));
+    }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use libc::c_int;
 
 /// Opens a UDP socket of `family`, closed on exec.
-pub(super) fn open(family: c_int, nonblocking: bool) -> io::Result<OwnedFd> {
+pub(crate) fn open(family: c_int, nonblocking: bool) -> io::Result<OwnedFd> {
     let blocking = if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | blocking;
     // SAFETY: socket takes numbers and touches no memory of ours.
