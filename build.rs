@@ -5,7 +5,8 @@
 //! runs on, not on the headers it was built with.
 
 use std::path::PathBuf;
-use std::{env, fs, process};
+use std::process::ExitCode;
+use std::{env, fs};
 
 /// The headers, as `#include` lines say them.
 const HEADERS: &[&str] = &[
@@ -49,36 +50,42 @@ const CONSTANTS: &[&str] = &[
     "ETHTOOL_GET_TS_INFO",
 ];
 
-fn main() {
+/// What to say where libclang is missing.
+const NO_LIBCLANG: &str = "libclang was not found; bindgen needs it to read the kernel's headers.
+Debian and Ubuntu: apt install libclang-dev; Fedora: dnf install clang-devel.
+Elsewhere: install LLVM's libclang, or set LIBCLANG_PATH to the folder it is in.";
+
+/// What to say where the headers are missing or too old.
+const NO_HEADERS: &str = "the kernel's UAPI headers are missing or too old.
+Debian and Ubuntu: apt install linux-libc-dev libc6-dev; Fedora: dnf install kernel-headers glibc-devel.
+Version 6.1 (Debian 12) or newer is needed.";
+
+fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=../build.rs");
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_else(|| fail("OUT_DIR is not set")));
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nclockwright-sys cannot be built: {message}\n");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), String> {
+    let out = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; is this run by cargo?")?;
     if !libclang_loads() {
-        fail(
-            "libclang was not found; bindgen needs it to read the kernel's headers.\n\
-             Debian and Ubuntu: apt install libclang-dev; Fedora: dnf install clang-devel.\n\
-             Elsewhere: install LLVM's libclang, or set LIBCLANG_PATH to the folder it is in.",
-        );
+        return Err(NO_LIBCLANG.into());
     }
-    let bindings = builder().generate().unwrap_or_else(|error| {
-        fail(&format!(
-            "the kernel's UAPI headers could not be read: {error}\n\
-             Debian and Ubuntu: apt install linux-libc-dev libc6-dev; \
-             Fedora: dnf install kernel-headers glibc-devel.\n\
-             Version 6.1 (Debian 12) or newer is needed."
-        ))
-    });
-    let file = out.join("uapi.rs");
-    if let Err(error) = fs::write(&file, bindings.to_string()) {
-        fail(&format!("{}: {error}", file.display()));
-    }
+    let bindings = builder()
+        .generate()
+        .map_err(|error| format!("{NO_HEADERS}\n{error}"))?;
+    let file = PathBuf::from(out).join("uapi.rs");
+    fs::write(&file, bindings.to_string()).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// What to translate, and how: plain structures and constants, no functions, no tests.
 fn builder() -> bindgen::Builder {
-    let includes: String = HEADERS
-        .iter()
-        .map(|h| format!("#include <{h}>\n"))
-        .collect();
+    let includes = format!("#include <{}>\n", HEADERS.join(">\n#include <"));
     let mut builder = bindgen::Builder::default()
         .header_contents("clockwright-uapi.h", &includes)
         // Tells cargo to run this again when a header it read changes.
@@ -105,10 +112,4 @@ fn libclang_loads() -> bool {
     let loads = std::panic::catch_unwind(bindgen::clang_version).is_ok();
     drop(std::panic::take_hook());
     loads
-}
-
-/// Ends the build with a message of its own instead of a backtrace.
-fn fail(message: &str) -> ! {
-    eprintln!("\nclockwright-sys cannot be built: {message}\n");
-    process::exit(1)
 }

@@ -13,6 +13,7 @@
 //! | [`ptp`] | `/dev/ptpN` |
 //! | [`net`] | interfaces and their addresses |
 //! | [`process`] | capabilities, life and death of processes |
+//! | [`wake`] | descriptors that wake tokio tasks |
 //!
 //! Every system call goes through the C library's function, so that tools which interpose those
 //! functions (clknetsim, libfaketime) see each of them.
@@ -31,3 +32,4 @@ pub mod process;
 pub mod ptp;
 pub mod socket;
 mod uapi;
+pub mod wake;

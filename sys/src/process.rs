@@ -35,7 +35,7 @@ pub fn has_capability(capability: Capability) -> io::Result<bool> {
 /// only there.
 pub fn in_initial_user_namespace() -> io::Result<bool> {
     /// `PROC_USER_INIT_INO` of the kernel's `proc_ns.h`; part of its ABI by now.
-    const INITIAL: u64 = 0xeffffffd;
+    const INITIAL: u64 = 0xefff_fffd;
     Ok(fs::metadata("/proc/self/ns/user")?.ino() == INITIAL)
 }
 

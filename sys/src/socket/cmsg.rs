@@ -250,8 +250,10 @@ mod tests {
     #[test]
     fn header_and_alignment_are_those_of_the_c_macros() {
         for length in [0u32, 1, 4, 12, 20, 48] {
-            // SAFETY: these C macros only compute with the number.
-            let (space, len) = unsafe { (libc::CMSG_SPACE(length), libc::CMSG_LEN(length)) };
+            // SAFETY: this C macro only computes with the number.
+            let space = unsafe { libc::CMSG_SPACE(length) };
+            // SAFETY: so does this one.
+            let len = unsafe { libc::CMSG_LEN(length) };
             let ours = HEADER + length as usize;
             assert_eq!(len as usize, ours);
             assert_eq!(space as usize, aligned(ours));

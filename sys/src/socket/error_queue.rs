@@ -32,7 +32,7 @@ pub struct TxStamp<'a> {
 pub enum ErrorOrigin {
     /// This host: routing, firewall, interface.
     Local,
-    /// An ICMP or ICMPv6 message: its type and code.
+    /// An ICMP message of either family: its type and code.
     Icmp {
         /// ICMP type.
         kind: u8,

@@ -1,11 +1,11 @@
 //! UDP sockets whose packets carry kernel and NIC timestamps.
 //!
 //! # Waking up
-//! A [`UdpSocket`] implements [`AsFd`]/[`AsRawFd`]. Datagrams make it readable (`EPOLLIN`). A
-//! waiting transmit stamp or error makes it *erroneous* (`EPOLLERR`), not readable: with tokio,
-//! use `AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR)`, wait for
-//! `ready(Interest::READABLE | Interest::ERROR)`, and call both [`UdpSocket::recv`] and
-//! [`UdpSocket::recv_tx_stamps`] until each returns 0 before clearing readiness.
+//! A [`UdpSocket`] implements [`AsFd`] and [`AsRawFd`]. Datagrams make it readable (`EPOLLIN`). A
+//! waiting transmit stamp or error makes it *erroneous* (`EPOLLERR`), not readable. With tokio,
+//! [`UdpSocket::into_async`] registers both; wait for [`WAKES`], and call
+//! [`UdpSocket::recv_tx_stamps`] and [`UdpSocket::recv`] until each returns 0 before clearing
+//! readiness. Stamps first: then the stamp of a request precedes its reply.
 
 mod address;
 mod cmsg;
@@ -13,28 +13,35 @@ mod error_queue;
 mod ids;
 mod message;
 mod option;
+mod options;
 mod recv;
 mod send;
 mod stamping;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::sys::socket::{SockaddrStorage, bind, connect, getsockname};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use ids::{CountedIds, OwnIds};
 use message::Slot;
 
 pub use error_queue::{ErrorOrigin, ErrorQueue, NetworkError, QueueItem, TxStamp};
 pub(crate) use option::open as open_descriptor;
+pub use options::Options;
 pub use recv::{Message, RecvBatch};
 pub use send::{SendBatch, Transmit};
 pub use stamping::{Features, LoopBack, Stamping, StampingKeeper, TransmitStamps};
 
 /// The largest number of messages one system call moves.
 pub const MAX_BATCH: usize = 64;
+
+/// What a socket wakes a tokio task for: datagrams (readable) and its error queue (error).
+pub const WAKES: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Names a datagram whose transmit stamp was asked for. Unique among the stamps in flight on one
 /// socket.
@@ -59,61 +66,6 @@ impl LocalAddress {
         Self {
             ip: self.ip,
             ifindex: if link_local { self.ifindex } else { 0 },
-        }
-    }
-}
-
-/// How to open a [`UdpSocket`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Address and port to bind; port 0 lets the kernel choose a random one.
-    pub bind: SocketAddr,
-    /// Peer to connect to: only its datagrams are received, and ICMP errors are delivered.
-    pub connect: Option<SocketAddr>,
-    /// What to stamp.
-    pub stamping: Stamping,
-    /// Share the port among sockets, the kernel spreading flows over them (`SO_REUSEPORT`).
-    pub reuse_port: bool,
-    /// Allow binding an address the host does not have yet (`IP_FREEBIND`).
-    pub freebind: bool,
-    /// Send and receive only through this interface (`SO_BINDTODEVICE`).
-    pub device: Option<String>,
-    /// Differentiated services code point, 0 to 63 (46 = expedited forwarding).
-    pub dscp: u8,
-    /// Deliver ICMP errors through the error queue, with their cause (`IP_RECVERR`). For client
-    /// sockets; on a server one peer's errors would disturb sending to others.
-    pub report_errors: bool,
-    /// Never block in `recv`, `send` or `recv_tx_stamps`.
-    pub nonblocking: bool,
-}
-
-impl Options {
-    /// Plain and non-blocking, bound to `bind`, without stamps.
-    pub fn new(bind: SocketAddr) -> Self {
-        Self {
-            bind,
-            connect: None,
-            stamping: Stamping::default(),
-            reuse_port: false,
-            freebind: false,
-            device: None,
-            dscp: 0,
-            report_errors: false,
-            nonblocking: true,
-        }
-    }
-
-    /// For one client exchange with `server`: connected, from a random port, errors reported.
-    pub fn client(server: SocketAddr, stamping: Stamping) -> Self {
-        let any: IpAddr = match server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        Self {
-            connect: Some(server),
-            stamping,
-            report_errors: true,
-            ..Self::new(SocketAddr::new(any, 0))
         }
     }
 }
@@ -155,7 +107,7 @@ impl UdpSocket {
         Self::open_on(options, Features::probe()?)
     }
 
-    fn open_on(options: &Options, features: &Features) -> io::Result<Self> {
+    fn open_on(options: &Options, features: Features) -> io::Result<Self> {
         let family = match options.bind {
             SocketAddr::V4(_) => Family::V4,
             SocketAddr::V6(_) => Family::V6,
@@ -179,6 +131,17 @@ impl UdpSocket {
             socket.connect(peer)?;
         }
         Ok(socket)
+    }
+
+    /// Hands the socket to tokio, to be woken for [`WAKES`]; it must be non-blocking.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled (tokio's own rule).
+    pub fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: a `UdpSocket` owns its descriptor, and neither closes nor replaces it before it
+        // is dropped.
+        let registered = unsafe { AsyncFd::register_with_interest(self, WAKES) };
+        registered.map_err(|error| error.into_parts().1)
     }
 
     /// Connects to `peer`: only its datagrams are received from now on.
@@ -446,7 +409,7 @@ impl UdpSocket {
     }
 }
 
-/// Is it one that ICMP and ICMPv6 messages become (net/ipv4/icmp.c, net/ipv6/icmp.c)?
+/// Is it one that ICMP messages become (net/ipv4/icmp.c, net/ipv6/icmp.c)?
 fn is_delivery_error(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -488,17 +451,19 @@ impl AsRawFd for UdpSocket {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     /// This kernel as if it were older than 6.13: it counts stamped packets itself.
     fn counting() -> Features {
         Features {
             own_ids: false,
-            ..*Features::probe().unwrap()
+            ..Features::probe().unwrap()
         }
     }
 
-    fn open_counting(features: &Features) -> UdpSocket {
+    fn open_counting(features: Features) -> UdpSocket {
         let options = Options {
             stamping: Stamping::KERNEL,
             ..Options::new((Ipv4Addr::LOCALHOST, 0).into())
@@ -530,15 +495,15 @@ mod tests {
 
     #[test]
     fn the_kernels_own_count_is_followed_through_failures() {
-        let socket = open_counting(&counting());
-        let peer = open_counting(&counting()).local_addr().unwrap();
+        let socket = open_counting(counting());
+        let peer = open_counting(counting()).local_addr().unwrap();
         let good = to(peer);
         let first = socket.send(&good).unwrap().unwrap();
         let second = socket.send(&good).unwrap().unwrap();
         assert_eq!(stamped(&socket), [first, second]);
         // Too long for UDP: the kernel refuses, having counted it or not.
         let bad = Transmit {
-            payload: &[0; 70_000],
+            payload: &vec![0; 70_000],
             ..good
         };
         assert!(socket.send(&bad).is_err());
@@ -552,8 +517,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_counted_too() {
-        let socket = open_counting(&counting());
-        let peer = open_counting(&counting()).local_addr().unwrap();
+        let socket = open_counting(counting());
+        let peer = open_counting(counting()).local_addr().unwrap();
         let mut batch = SendBatch::new(6, 8);
         for n in 0..6 {
             let stamp = n % 2 == 0;
@@ -567,11 +532,11 @@ mod tests {
 
     #[test]
     fn a_kernel_without_stamps_per_packet_stamps_all() {
-        let socket = open_counting(&Features {
+        let socket = open_counting(Features {
             per_packet: false,
             ..counting()
         });
-        let peer = open_counting(&counting()).local_addr().unwrap();
+        let peer = open_counting(counting()).local_addr().unwrap();
         let unasked = Transmit {
             stamp: false,
             ..to(peer)

@@ -6,6 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::c_int;
 
+/// `size_of::<c_int>()` in the type of lengths.
+const INT_SIZE: libc::socklen_t = 4;
+const _: () = assert!(size_of::<c_int>() == INT_SIZE as usize);
+
 /// Opens a UDP socket of `family`, closed on exec.
 pub(crate) fn open(family: c_int, nonblocking: bool) -> io::Result<OwnedFd> {
     let blocking = if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
@@ -55,7 +59,7 @@ pub(super) fn set_timestamping(fd: BorrowedFd<'_>, flags: u32) -> io::Result<()>
 /// Fetches and clears the error pending on a socket (`SO_ERROR`); 0 = none.
 pub(super) fn take_error(fd: BorrowedFd<'_>) -> io::Result<c_int> {
     let mut value: c_int = 0;
-    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let mut length = INT_SIZE;
     // SAFETY: `value` and `length` are valid to write for the whole call, and `length` is the
     // size of `value`.
     let result = unsafe {

@@ -62,7 +62,7 @@ impl Stamping {
     /// Without stamps per packet all packets are stamped; without numbers nobody could tell whose
     /// stamp it is, so none are; and without `OPT_TSONLY` the packet comes back with the stamp.
     #[must_use]
-    pub(super) fn limited_to(mut self, features: &Features) -> Self {
+    pub(super) fn limited_to(mut self, features: Features) -> Self {
         if !features.opt_id || !(self.software || self.hardware) {
             self.transmit = TransmitStamps::Off;
         }
@@ -82,7 +82,7 @@ impl Stamping {
     }
 
     /// The value of the socket option.
-    pub(super) fn socket_flags(self, features: &Features) -> u32 {
+    pub(super) fn socket_flags(self, features: Features) -> u32 {
         let software = uapi::SOF_TIMESTAMPING_RX_SOFTWARE | uapi::SOF_TIMESTAMPING_SOFTWARE;
         let hardware = uapi::SOF_TIMESTAMPING_RX_HARDWARE | uapi::SOF_TIMESTAMPING_RAW_HARDWARE;
         let mut flags = flag(self.software, software) | flag(self.hardware, hardware);
@@ -139,13 +139,13 @@ pub struct Features {
 
 impl Features {
     /// Those of the running kernel, tried once per process on a socket of its own.
-    pub fn probe() -> io::Result<&'static Self> {
+    pub fn probe() -> io::Result<Self> {
         static KNOWN: OnceLock<Features> = OnceLock::new();
         if let Some(known) = KNOWN.get() {
-            return Ok(known);
+            return Ok(*known);
         }
         let found = Self::try_out()?;
-        Ok(KNOWN.get_or_init(|| found))
+        Ok(*KNOWN.get_or_init(|| found))
     }
 
     fn try_out() -> io::Result<Self> {
@@ -263,13 +263,13 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_no_flag() {
-        assert_eq!(Stamping::default().socket_flags(&ALL), 0);
+        assert_eq!(Stamping::default().socket_flags(ALL), 0);
     }
 
     #[test]
     fn kernel_stamps_per_packet_ask_for_no_transmit_stamp_on_the_socket() {
         // OPT_RX_FILTER, OPT_TSONLY, OPT_ID, SOFTWARE, RX_SOFTWARE.
-        assert_eq!(Stamping::KERNEL.socket_flags(&ALL), 0x2_0898);
+        assert_eq!(Stamping::KERNEL.socket_flags(ALL), 0x2_0898);
         assert_eq!(Stamping::KERNEL.transmit_flags(), 0x2);
     }
 
@@ -283,23 +283,23 @@ mod tests {
         };
         // As above with OPT_CMSG for OPT_TSONLY, OPT_PKTINFO, OPT_TX_SWHW, RAW_HARDWARE,
         // RX_HARDWARE, TX_HARDWARE and TX_SOFTWARE.
-        assert_eq!(stamping.socket_flags(&ALL), 0x2_64df);
+        assert_eq!(stamping.socket_flags(ALL), 0x2_64df);
     }
 
     #[test]
     fn an_old_kernel_gives_what_it_can() {
         let none = Features::default();
-        let limited = Stamping::KERNEL.limited_to(&none);
+        let limited = Stamping::KERNEL.limited_to(none);
         assert_eq!(limited.transmit, TransmitStamps::Off);
-        assert_eq!(limited.socket_flags(&none), 0x18);
+        assert_eq!(limited.socket_flags(none), 0x18);
         let before_4_7 = Features {
             opt_id: true,
             opt_tsonly: true,
             ..none
         };
-        let limited = Stamping::KERNEL.limited_to(&before_4_7);
+        let limited = Stamping::KERNEL.limited_to(before_4_7);
         assert_eq!(limited.transmit, TransmitStamps::EveryPacket);
-        assert_eq!(limited.socket_flags(&before_4_7), 0x89a);
+        assert_eq!(limited.socket_flags(before_4_7), 0x89a);
     }
 
     #[test]
