@@ -1,0 +1,232 @@
+//! Opening a clock and reading it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clockwright_sys::clock::{ClockId, bracket};
+use clockwright_sys::ptp::{Device, DeviceCapabilities, MAX_READINGS};
+use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
+use libc::{EINVAL, ENOTTY, EOPNOTSUPP};
+
+use crate::select::{Placed, best_raw, best_utc};
+use crate::{PhcError, Selector};
+
+/// How a clock is compared with the host's; better ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// A cross-timestamp by hardware (`PTP_SYS_OFFSET_PRECISE`).
+    Precise,
+    /// Each reading between two of `CLOCK_MONOTONIC_RAW` (`PTP_SYS_OFFSET_EXTENDED`, Linux 6.12).
+    Extended,
+    /// Each reading between two of `CLOCK_REALTIME` (`PTP_SYS_OFFSET_EXTENDED`).
+    ExtendedUtc,
+    /// Readings that share those edges (`PTP_SYS_OFFSET`).
+    Basic,
+}
+
+impl Method {
+    /// The name used in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Precise => "precise",
+            Self::Extended => "extended",
+            Self::ExtendedUtc => "extended-utc",
+            Self::Basic => "basic",
+        }
+    }
+
+    /// The next one to try where this one is not supported.
+    const fn worse(self) -> Option<Self> {
+        match self {
+            Self::Precise => Some(Self::Extended),
+            Self::Extended => Some(Self::ExtendedUtc),
+            Self::ExtendedUtc => Some(Self::Basic),
+            Self::Basic => None,
+        }
+    }
+}
+
+/// What a clock showed, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// What the clock showed.
+    pub phc: Timestamp<Phc>,
+    /// The raw instant at which it did.
+    pub raw: Timestamp<Raw>,
+    /// How far the true raw instant can lie from `raw`; zero where hardware compared the two.
+    pub half_width: Duration,
+    /// How it was read.
+    pub method: Method,
+}
+
+/// An open PTP hardware clock.
+#[derive(Debug)]
+pub struct Clock {
+    device: Device,
+    path: PathBuf,
+    /// The best method not known to fail.
+    method: Method,
+}
+
+impl Clock {
+    /// Opens the clock that `selector` names, for reading.
+    pub fn open(selector: &Selector) -> Result<Self, PhcError> {
+        let path = selector.path()?;
+        let device = Device::open(&path).map_err(|error| PhcError::of_device(&path, error))?;
+        Ok(Self {
+            device,
+            path,
+            method: Method::Precise,
+        })
+    }
+
+    /// The character device.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The clock's id for `clockwright_sys::adjust`; valid as long as this is.
+    pub fn id(&self) -> ClockId {
+        self.device.clock_id()
+    }
+
+    /// What the clock can do.
+    pub fn capabilities(&self) -> Result<DeviceCapabilities, PhcError> {
+        self.device
+            .capabilities()
+            .map_err(|error| self.fault(error))
+    }
+
+    /// Reads the clock by the best method it supports, remembering which that is.
+    ///
+    /// Takes microseconds to a fraction of a millisecond, most of it bus transactions. Some
+    /// clocks limit how often they may be read (ENA: 125 times a second).
+    pub fn read(&mut self) -> Result<Reading, PhcError> {
+        let device = &self.device;
+        let (method, placed) = try_methods(self.method, |method| attempt(device, method))
+            .map_err(|error| self.fault(error))?;
+        self.method = method;
+        let Some(placed) = placed else {
+            return Err(PhcError::NoReading(self.path.clone()));
+        };
+        Ok(Reading {
+            phc: placed.phc,
+            raw: placed.raw,
+            half_width: placed.half_width,
+            method,
+        })
+    }
+
+    fn fault(&self, error: io::Error) -> PhcError {
+        PhcError::of_device(&self.path, error)
+    }
+}
+
+/// Tries methods from `first` on until one is supported; other errors end the search, so that a
+/// clock that is busy for a moment is not degraded for ever.
+fn try_methods<T>(
+    first: Method,
+    mut attempt: impl FnMut(Method) -> io::Result<T>,
+) -> io::Result<(Method, T)> {
+    let mut method = first;
+    loop {
+        match attempt(method) {
+            Ok(reading) => return Ok((method, reading)),
+            Err(error) if is_unsupported(method, &error) => match method.worse() {
+                Some(worse) => method = worse,
+                None => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Does the error mean that the driver or the kernel does not have this method? Old kernels call
+/// an ioctl they do not know `ENOTTY`, and a clock id where zero was reserved `EINVAL`.
+fn is_unsupported(method: Method, error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(EOPNOTSUPP | ENOTTY) => true,
+        Some(EINVAL) => method == Method::Extended,
+        _ => false,
+    }
+}
+
+/// One reading by one method; `None` where nothing usable was read.
+fn attempt(device: &Device, method: Method) -> io::Result<Option<Placed>> {
+    match method {
+        Method::Precise => device.cross_timestamp().map(|cross| {
+            Some(Placed {
+                phc: cross.phc,
+                raw: cross.raw,
+                half_width: Duration::ZERO,
+            })
+        }),
+        Method::Extended => Ok(best_raw(&device.extended_offsets_raw(MAX_READINGS)?)),
+        Method::ExtendedUtc => {
+            let earlier = bracket();
+            let readings = device.extended_offsets(MAX_READINGS)?;
+            Ok(best_utc(&readings, &earlier, &bracket()))
+        }
+        Method::Basic => {
+            let earlier = bracket();
+            let readings = device.offsets(MAX_READINGS)?;
+            Ok(best_utc(&readings, &earlier, &bracket()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The methods tried and the outcome, for a clock that answers each method by `errno` (0 =
+    /// success).
+    fn search(errno: impl Fn(Method) -> i32) -> (Vec<Method>, io::Result<Method>) {
+        let mut tried = Vec::new();
+        let outcome = try_methods(Method::Precise, |method| {
+            tried.push(method);
+            match errno(method) {
+                0 => Ok(()),
+                number => Err(io::Error::from_raw_os_error(number)),
+            }
+        });
+        (tried, outcome.map(|(method, ())| method))
+    }
+
+    #[test]
+    fn the_best_supported_method_is_found() {
+        let (tried, found) = search(|_| 0);
+        assert_eq!((tried.len(), found.unwrap()), (1, Method::Precise));
+        // An old kernel: no cross-timestamps, no clock id.
+        let (_, found) = search(|method| match method {
+            Method::Precise => EOPNOTSUPP,
+            Method::Extended => EINVAL,
+            _ => 0,
+        });
+        assert_eq!(found.unwrap(), Method::ExtendedUtc);
+        let (_, found) = search(|method| if method == Method::Basic { 0 } else { ENOTTY });
+        assert_eq!(found.unwrap(), Method::Basic);
+    }
+
+    #[test]
+    fn a_passing_failure_degrades_nothing() {
+        let (tried, found) = search(|_| libc::EBUSY);
+        assert_eq!(tried, [Method::Precise]);
+        assert_eq!(found.unwrap_err().raw_os_error(), Some(libc::EBUSY));
+        let (tried, found) = search(|_| EOPNOTSUPP);
+        assert_eq!(tried.len(), 4);
+        assert!(found.is_err());
+        // EINVAL means an old kernel only where the clock id is what it does not know.
+        let (tried, _) = search(|_| EINVAL);
+        assert_eq!(tried.len(), 1);
+    }
+
+    #[test]
+    fn opening_what_is_not_there_says_so() {
+        let open = |text: &str| Clock::open(&text.parse().unwrap()).unwrap_err();
+        assert!(matches!(open("/dev/ptp4000000"), PhcError::NoSuchDevice(_)));
+        assert!(matches!(open("/dev/null"), PhcError::NotAClock(_)));
+        assert!(matches!(open("lo"), PhcError::NoneOnInterface(_)));
+        assert!(matches!(open("no such clock"), PhcError::NoSuchName(..)));
+    }
+}
