@@ -263,7 +263,7 @@ macro_rules! section {
                         #[allow(unused_variables, clippy::allow_attributes, reason = "used where the key has a check")]
                         let before = reader.count();
                         $crate::config::section::Value::apply(&mut self.$field, value, reader);
-                        $(if reader.count() == before && let Err(wrong) = $check(&self.$field) {
+                        $(if reader.count() == before && let Err(wrong) = $check(self.$field) {
                             reader.wrong(&value.span(), $crate::config::section::Wrong::new(wrong));
                         })?
                         reader.note_origin(&value.span());

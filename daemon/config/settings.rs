@@ -227,28 +227,28 @@ impl Config {
 }
 
 /// The port a source is asked on.
-pub(super) fn source_port(port: &u16) -> Result<(), String> {
-    if *port == 0 {
+pub(super) fn source_port(port: u16) -> Result<(), String> {
+    if port == 0 {
         Err(format!("port 0 is not a port; NTP is served on {NTP_PORT}"))
     } else {
         Ok(())
     }
 }
 
-fn above_zero(duration: &Option<Duration>) -> Result<(), String> {
-    duration.as_ref().map_or(Ok(()), some_above_zero)
+fn above_zero(duration: Option<Duration>) -> Result<(), String> {
+    duration.map_or(Ok(()), some_above_zero)
 }
 
-fn some_above_zero(duration: &Duration) -> Result<(), String> {
-    if *duration > Duration::ZERO {
+fn some_above_zero(duration: Duration) -> Result<(), String> {
+    if duration > Duration::ZERO {
         Ok(())
     } else {
         Err("must be longer than 0s".to_owned())
     }
 }
 
-fn pool_size(size: &u32) -> Result<(), String> {
-    if (1..=16).contains(size) {
+fn pool_size(size: u32) -> Result<(), String> {
+    if (1..=16).contains(&size) {
         Ok(())
     } else {
         Err(format!("{size} is not between 1 and 16"))
@@ -256,7 +256,7 @@ fn pool_size(size: &u32) -> Result<(), String> {
 }
 
 /// Up to what `ADJ_TICK` can do: 10 %.
-fn slew_rate(rate: &Frequency) -> Result<(), String> {
+fn slew_rate(rate: Frequency) -> Result<(), String> {
     if rate.as_ppm() > 0.0 && rate.as_ppm() <= 100_000.0 {
         Ok(())
     } else {
@@ -266,7 +266,7 @@ fn slew_rate(rate: &Frequency) -> Result<(), String> {
     }
 }
 
-fn drift_rate(rate: &Frequency) -> Result<(), String> {
+fn drift_rate(rate: Frequency) -> Result<(), String> {
     if rate.as_ppm().abs() <= 1_000.0 {
         Ok(())
     } else {
@@ -274,8 +274,8 @@ fn drift_rate(rate: &Frequency) -> Result<(), String> {
     }
 }
 
-fn local_stratum(stratum: &u8) -> Result<(), String> {
-    if (1..=15).contains(stratum) {
+fn local_stratum(stratum: u8) -> Result<(), String> {
+    if (1..=15).contains(&stratum) {
         Ok(())
     } else {
         Err(format!("stratum {stratum} is not between 1 and 15"))

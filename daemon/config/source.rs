@@ -60,18 +60,9 @@ section! {
         /// One server.
         "server" => server: Option<Host> = None;
         /// Several servers behind one name.
-        "pool" => pool: Option<Host> = None, if pool_name;
+        "pool" => pool: Option<Host> = None;
         /// Their UDP port.
         "port" => port: u16 = NTP_PORT, if source_port;
-    }
-}
-
-fn pool_name(pool: &Option<Host>) -> Result<(), String> {
-    match pool {
-        Some(Host::Address(address)) => Err(format!(
-            "{address} is one server; a pool is a name. Write `server = \"{address}\"`"
-        )),
-        _ => Ok(()),
     }
 }
 
@@ -114,6 +105,11 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<SourceC
         let PollLimits { min, max } = PollLimits::default();
         let help = format!("where one is not given it is min = \"{min}\" or max = \"{max}\"");
         reader.wrong(&span_of("poll"), Wrong::new(message).help(help));
+    }
+    if let Some(Host::Address(pool)) = address.pool {
+        let message = format!("{pool} is one server; a pool is a name that stands for several");
+        let help = format!("write server = \"{pool}\"");
+        reader.wrong(&span_of("pool"), Wrong::new(message).help(help));
     }
     match address.resolve() {
         Ok(address) => {

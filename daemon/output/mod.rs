@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;
-mod si;
+pub mod si;
 mod sources;
 mod status;
 mod style;
@@ -11,7 +11,6 @@ mod table;
 mod text;
 
 pub use screen::{Screen, after_writing, complain, print};
-pub use si::{age, ppm, signed, span};
 pub use sources::source_lines;
 pub use status::status_lines;
 pub use style::{Paint, Style};

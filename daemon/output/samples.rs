@@ -60,7 +60,11 @@ pub(crate) fn unsynchronized() -> StatusReport {
 
 /// A source that is followed, one that lies and one without an address.
 pub(crate) fn sources() -> Vec<SourceReport> {
-    let good = SourceReport {
+    vec![followed(), liar(), unresolved()]
+}
+
+fn followed() -> SourceReport {
+    SourceReport {
         name: "time1.example.net".to_owned(),
         pool: false,
         address: Some("192.0.2.1".to_owned()),
@@ -91,8 +95,11 @@ pub(crate) fn sources() -> Vec<SourceReport> {
         rejected: BTreeMap::new(),
         last_rejection: None,
         last_error: None,
-    };
-    let liar = SourceReport {
+    }
+}
+
+fn liar() -> SourceReport {
+    SourceReport {
         name: "192.0.2.9".to_owned(),
         address: Some("192.0.2.9".to_owned()),
         port: 1123,
@@ -104,9 +111,12 @@ pub(crate) fn sources() -> Vec<SourceReport> {
         offset_s: Some(20e-3),
         rejected: BTreeMap::from([("bogus_origin".to_owned(), 2)]),
         last_rejection: Some("bogus origin".to_owned()),
-        ..good.clone()
-    };
-    let unresolved = SourceReport {
+        ..followed()
+    }
+}
+
+fn unresolved() -> SourceReport {
+    SourceReport {
         name: "none.example".to_owned(),
         address: None,
         state: SourceState::Unresolved,
@@ -129,7 +139,6 @@ pub(crate) fn sources() -> Vec<SourceReport> {
         sent: 0,
         received: 0,
         last_error: Some("name not found".to_owned()),
-        ..good.clone()
-    };
-    vec![good, liar, unresolved]
+        ..followed()
+    }
 }

@@ -62,12 +62,13 @@ impl Drop for Screen {
 /// Every line at its own row, over what was there. Rows beyond the window all land on its last
 /// row, so that nothing scrolls however small it is.
 fn in_place(lines: &[String]) -> String {
-    let mut text = String::new();
-    for (row, line) in lines.iter().enumerate() {
-        text.push_str(&format!("\u{1b}[{};1H{line}\u{1b}[K", row + 1));
-    }
-    text.push_str("\u{1b}[J");
-    text
+    let placed = (1..)
+        .zip(lines)
+        .map(|(row, line)| format!("\u{1b}[{row};1H{line}\u{1b}[K"));
+    placed
+        .chain(["\u{1b}[J".to_owned()])
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// The lines, one after the other.

@@ -75,18 +75,16 @@ fn row(source: &SourceReport) -> Vec<Cell> {
 
 /// The configured name, and the address where that is not the same.
 fn name(source: &SourceReport) -> String {
-    let mut shown = printable(&source.name).into_owned();
-    if let Some(address) = source
-        .address
-        .as_deref()
-        .filter(|address| *address != source.name)
+    let mut parts = vec![printable(&source.name).into_owned()];
+    if let Some(address) = &source.address
+        && *address != source.name
     {
-        shown.push_str(&format!(" ({})", printable(address)));
+        parts.push(format!("({})", printable(address)));
     }
     if source.port != crate::config::NTP_PORT {
-        shown.push_str(&format!(" port {}", source.port));
+        parts.push(format!("port {}", source.port));
     }
-    shown
+    parts.join(" ")
 }
 
 /// What there is to say besides the numbers.

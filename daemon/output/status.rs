@@ -60,68 +60,56 @@ fn warning(status: &StatusReport) -> Option<&'static str> {
 
 /// The aligned details under the sentence.
 fn details(status: &StatusReport) -> Table {
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
-    let mut row = |name: &str, value: String| {
-        table.row(vec![Cell::new(name, Style::Heading), value.into()]);
+    let clock = match status.clock {
+        ClockName::System => "system clock",
+        ClockName::Virtual => "virtual clock (the host's clock is not touched)",
     };
-    let unknown = || "unknown".to_owned();
-    let show = |value: Option<f64>, how: fn(f64) -> String| value.map_or_else(unknown, how);
-
-    row(
-        "Clock",
-        match status.clock {
-            ClockName::System => "system clock".to_owned(),
-            ClockName::Virtual => "virtual clock (the host's clock is not touched)".to_owned(),
-        },
+    let to_correct = |offset| format!("{} still to correct", signed(offset));
+    let plus_minus = |bound| format!("±{}", span(bound));
+    let ago = |seconds| format!("{} ago", age(seconds));
+    let sources = format!(
+        "{} known, {} reachable, {} used",
+        status.sources, status.sources_reachable, status.sources_used
     );
-    row("Reference", reference(status));
-    row(
-        "Offset",
-        format!("{} still to correct", show(status.offset_s, signed)),
-    );
-    row(
-        "Error bound",
-        status
-            .error_bound_s
-            .map_or_else(unknown, |bound| format!("±{}", span(bound))),
-    );
-    if let Some(error) = status.true_error_s {
-        row("True error", signed(error));
+    let version = printable(&status.version);
+    let rows = [
+        ("Clock", Some(clock.to_owned())),
+        ("Reference", Some(reference(status))),
+        ("Offset", status.offset_s.map(to_correct)),
+        ("Error bound", status.error_bound_s.map(plus_minus)),
+        ("True error", status.true_error_s.map(signed)),
+        ("Frequency", frequency(status)),
+        ("Root delay", status.root_delay_s.map(span)),
+        ("Root dispersion", status.root_dispersion_s.map(span)),
+        ("Leap second", Some(leap(status.leap).to_owned())),
+        ("Last update", status.last_update_age_s.map(ago)),
+        ("Sources", Some(sources)),
+        ("Samples", Some(format!("{} used", status.samples))),
+        ("Steps", Some(format!("{} since the start", status.steps))),
+        (
+            "Daemon",
+            Some(format!("version {version}, up {}", age(status.uptime_s))),
+        ),
+    ];
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    for (name, value) in rows {
+        // Only the virtual clock's true error can be known at all.
+        if name == "True error" && value.is_none() {
+            continue;
+        }
+        let value = value.unwrap_or_else(|| "not known yet".to_owned());
+        table.row(vec![Cell::new(name, Style::Heading), value.into()]);
     }
-    let uncertainty = status
-        .frequency_uncertainty_ppm
-        .map_or_else(String::new, |sigma| format!(" ±{sigma:.3}"));
-    row(
-        "Frequency",
-        format!("{}{uncertainty}", show(status.frequency_ppm, ppm)),
-    );
-    row("Root delay", show(status.root_delay_s, span));
-    row("Root dispersion", show(status.root_dispersion_s, span));
-    row("Leap second", leap(status.leap).to_owned());
-    row(
-        "Last update",
-        status
-            .last_update_age_s
-            .map_or_else(|| "never".to_owned(), |s| format!("{} ago", age(s))),
-    );
-    row(
-        "Sources",
-        format!(
-            "{} known, {} reachable, {} used",
-            status.sources, status.sources_reachable, status.sources_used
-        ),
-    );
-    row("Samples", format!("{} used", status.samples));
-    row("Steps", format!("{} since the start", status.steps));
-    row(
-        "Daemon",
-        format!(
-            "version {}, up {}",
-            printable(&status.version),
-            age(status.uptime_s)
-        ),
-    );
     table
+}
+
+/// What the clock is steered by, and how well that is known.
+fn frequency(status: &StatusReport) -> Option<String> {
+    let frequency = ppm(status.frequency_ppm?);
+    Some(match status.frequency_uncertainty_ppm {
+        Some(sigma) => format!("{frequency} ±{sigma:.3}"),
+        None => frequency,
+    })
 }
 
 /// What this host follows and the stratum it has by that.

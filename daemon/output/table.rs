@@ -97,14 +97,13 @@ impl Table {
                 Align::Right => (gap, 0),
             };
             pending += before;
-            if !cell.text.is_empty() {
-                line.extend(std::iter::repeat_n(' ', pending));
-                line.push_str(&paint.apply(cell.style, &cell.text));
-                pending = 0;
-            } else {
-                pending += cell.width();
+            if cell.text.is_empty() {
+                pending += after + 2;
+                continue;
             }
-            pending += after + 2;
+            line.extend(std::iter::repeat_n(' ', pending));
+            line.push_str(&paint.apply(cell.style, &cell.text));
+            pending = after + 2;
         }
         line
     }

@@ -1,0 +1,266 @@
+//! Every class of error, with its exact text.
+
+use super::{SOURCE, refused};
+
+#[test]
+fn an_unknown_key_gets_a_suggestion() {
+    assert_eq!(
+        refused("[[source]]\nserver = \"a.example\"\ninterleave = true\n"),
+        "c.toml:3:1: unknown key `interleave` in [[source]]
+    | interleave = true
+    | ^^^^^^^^^^
+    = did you mean `interleaved`?
+    = allowed keys: server, pool, port, interleaved, iburst, poll, ports, max_delay, pool_size"
+    );
+    assert_eq!(
+        refused(&format!("[clok]\n{SOURCE}")),
+        "c.toml:1:2: unknown key `clok` at the top level
+    | [clok]
+    |  ^^^^
+    = did you mean `clock`?
+    = allowed keys: source, clock, server, state, control, log, sources"
+    );
+    assert_eq!(
+        refused(&format!("{SOURCE}poll = {{ minn = \"1s\" }}\n")),
+        "c.toml:3:10: unknown key `minn` in [source.poll]
+    | poll = { minn = \"1s\" }
+    |          ^^^^
+    = did you mean `min`?
+    = allowed keys: min, max"
+    );
+}
+
+#[test]
+fn a_known_key_in_the_wrong_table_is_sent_home() {
+    let shown = refused(&format!("{SOURCE}[clock]\nlisten = []\n"));
+    assert!(
+        shown.contains("c.toml:4:1: unknown key `listen` in [clock]"),
+        "{shown}"
+    );
+    assert!(shown.contains("= `listen` belongs in [server]"), "{shown}");
+    let shown = refused(&format!("{SOURCE}sources = \"replace\"\n"));
+    assert!(
+        shown.contains("belongs at the top of the file, before the first [table]"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_planned_is_not_called_unknown() {
+    assert_eq!(
+        refused(&format!("{SOURCE}nts = true\n")),
+        "c.toml:3:1: `source.nts`: NTS is not supported in this version
+    | nts = true
+    | ^^^"
+    );
+    let shown = refused("[[source]]\nphc = \"eth0\"\n");
+    assert!(
+        shown.contains("c.toml:2:1: `source.phc`: reference clocks are not supported"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
+    for (text, what) in [
+        (
+            "[metrics]\nlisten = \"127.0.0.1:9975\"\n",
+            "metrics are not supported",
+        ),
+        (
+            "[timestamping]\ninterfaces = [\"*\"]\n",
+            "kernel's timestamps",
+        ),
+        (
+            "[server]\nlisten = [\"127.0.0.1:123\"]\nworkers = \"auto\"\n",
+            "one thread",
+        ),
+    ] {
+        let shown = refused(&format!("{SOURCE}{text}"));
+        assert!(shown.contains(what), "{shown}");
+    }
+}
+
+#[test]
+fn a_wrong_type_says_what_is_expected() {
+    assert_eq!(
+        refused(&format!("{SOURCE}poll = {{ min = 64 }}\n")),
+        "c.toml:3:16: expected a poll interval, found an integer
+    | poll = { min = 64 }
+    |                ^^
+    = for example \"64s\""
+    );
+    assert_eq!(
+        refused(&format!("{SOURCE}[server]\nlisten = \"[::]:123\"\n")),
+        "c.toml:4:10: expected an array, found a string
+    | listen = \"[::]:123\"
+    |          ^^^^^^^^^^
+    = for example [\"0.0.0.0:123\"]"
+    );
+    let shown = refused("source = \"a.example\"\n");
+    assert!(
+        shown.contains("sources are written as [[source]], with two brackets"),
+        "{shown}"
+    );
+    let shown = refused("[source]\nserver = \"a.example\"\n");
+    assert!(
+        shown.contains("c.toml:1:1: sources are written as [[source]]"),
+        "{shown}"
+    );
+    let shown = refused(&format!("{SOURCE}poll = \"64s\"\n"));
+    assert!(
+        shown.contains("expected a table, found a string"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_wrong_value_says_what_is_allowed() {
+    assert_eq!(
+        refused(&format!("{SOURCE}ports = \"stiky\"\n")),
+        "c.toml:3:9: \"stiky\" is not allowed here
+    | ports = \"stiky\"
+    |         ^^^^^^^
+    = did you mean \"sticky\"?
+    = allowed: \"per-request\", \"sticky\""
+    );
+    assert_eq!(
+        refused(&format!("{SOURCE}poll = {{ min = \"60s\" }}\n")),
+        "c.toml:3:16: a poll interval is a power of two of seconds; near it are 32s and 64s
+    | poll = { min = \"60s\" }
+    |                ^^^^^
+    = expected a poll interval, for example \"64s\""
+    );
+    for (text, what) in [
+        ("max_delay = \"5\"", "`5` has no unit; the units are"),
+        ("max_delay = \"-1s\"", "must be longer than 0s"),
+        ("port = 0", "port 0 is not a port"),
+        ("port = 65536", "65536 is not between 0 and 65535"),
+        ("port = -1", "-1 is not between 0 and 65535"),
+        (
+            "[clock]\nmax_slew = \"200000ppm\"",
+            "between 0ppm (not included) and 100000ppm",
+        ),
+        (
+            "[clock]\nmax_slew = 500",
+            "expected a frequency, found an integer",
+        ),
+        ("[clock]\nkind = \"systen\"", "did you mean \"system\"?"),
+        ("[clock]\nstep = { first = -1 }", "-1 is not between 0 and"),
+        ("[server]\nlisten = [\"::\"]", "`::` has no port"),
+        (
+            "[server]\nlisten = [\"eth0:123\"]",
+            "`eth0:123` is not an IP address and port",
+        ),
+        (
+            "[server]\nlisten = [\"[::]:1\"]\nallow = [\"10.1.0.0/8\"]",
+            "the network is 10.0.0.0/8",
+        ),
+        (
+            "[server]\nlisten = [\"[::]:1\"]\nlocal = { stratum = 16 }",
+            "stratum 16 is not between 1 and 15",
+        ),
+        (
+            "[state]\ndirectory = \"var\"",
+            "`var` is not an absolute path",
+        ),
+        (
+            "[control]\ngroup = \"a:b\"",
+            "cannot be the name of a group",
+        ),
+    ] {
+        let shown = refused(&format!("{SOURCE}{text}\n"));
+        assert!(shown.contains(what), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn a_source_is_exactly_one_thing() {
+    assert_eq!(
+        refused("[[source]]\nport = 123\n"),
+        "c.toml:1:1: this source has neither `server` nor `pool`
+    | [[source]]
+    | ^^^^^^^^^^
+    = for example server = \"time.example.net\""
+    );
+    for (text, what) in [
+        (
+            "[[source]]\nserver = \"a\"\npool = \"b\"",
+            "`server` or `pool`, not both",
+        ),
+        (
+            "[[source]]\npool = \"192.0.2.1\"",
+            "= write server = \"192.0.2.1\"",
+        ),
+        (
+            "[[source]]\nserver = \"a:1123\"",
+            "`a:1123` has a port in it; write `port = 1123` beside it",
+        ),
+        (
+            "[[source]]\nserver = \"a b\"",
+            "`a b` is not a host: ' ' cannot be part of a host name",
+        ),
+        (
+            "[[source]]\nserver = \"a\"\npool_size = 2",
+            "`pool_size` goes with `pool`",
+        ),
+        (
+            "[[source]]\nserver = \"a\"\npoll = { max = \"16s\" }",
+            "64s, is longer than the longest, 16s",
+        ),
+    ] {
+        let shown = refused(text);
+        assert!(shown.contains(what), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other() {
+    assert_eq!(
+        refused(
+            "[[source]]\nserver = \"a\"\n[[source]]\nserver = \"b\"\n[[source]]\nserver = \"A.\"\n"
+        ),
+        "c.toml:5:1: server a is a source already
+    | [[source]]
+    | ^^^^^^^^^^
+    = first given at c.toml:1:1"
+    );
+    let shown = refused(&format!(
+        "{SOURCE}[clock]\nvirtual = {{ drift = \"1ppm\" }}\n"
+    ));
+    assert!(
+        shown.contains("`clock.virtual` is given, and the clock is not virtual"),
+        "{shown}"
+    );
+    let shown = refused(&format!("{SOURCE}[server]\n"));
+    assert!(
+        shown.contains("[server] does not say where to listen"),
+        "{shown}"
+    );
+    let shown = refused("[server]\nlisten = [\"127.0.0.1:123\"]\n");
+    assert!(shown.contains("without any [[source]]"), "{shown}");
+    let shown = refused("");
+    assert!(
+        shown.starts_with("c.toml: there is neither a [[source]] nor a [server]"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_unreadable_value_is_not_blamed_twice() {
+    let shown = refused(&format!(
+        "{SOURCE}[clock]\nkind = \"virtul\"\nvirtual = {{ drift = \"1ppm\" }}\n"
+    ));
+    assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
+    let shown = refused(&format!("{SOURCE}[server]\nlisten = [\"x\"]\n"));
+    assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
+}
+
+#[test]
+fn text_that_is_not_toml() {
+    assert_eq!(
+        refused("[[source]]\nserver = a.example\n"),
+        "c.toml:2:10: not valid TOML: string values must be quoted, expected literal string
+    | server = a.example
+    |          ^^^^^^^^^"
+    );
+    let shown = refused("[clock]\n[clock]\n= 1\n");
+    assert_eq!(shown.matches("not valid TOML").count(), 2, "{shown}");
+}

@@ -1,0 +1,220 @@
+//! Reading one text, comparing two, and the documentation against the option table.
+
+mod errors;
+mod files;
+
+use std::path::Path;
+
+use clockwright_timebase::{Duration, Poll};
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, Invalid> {
+    Config::from_text(Path::new("c.toml"), text)
+}
+
+/// The problems of `text`, which must have some.
+fn refused(text: &str) -> String {
+    let problems = parse(text).expect_err(text).problems;
+    let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    shown.join("\n")
+}
+
+const SOURCE: &str = "[[source]]\nserver = \"a.example\"\n";
+
+#[test]
+fn a_server_is_all_that_is_needed() {
+    let config = parse(SOURCE).unwrap();
+    let [source] = config.sources.as_slice() else {
+        panic!("{config:?}")
+    };
+    assert_eq!(source.address.to_string(), "server a.example");
+    assert_eq!(source.settings, SourceSettings::default());
+    assert_eq!(
+        source.settings.poll,
+        PollLimits {
+            min: Poll::new(6),
+            max: Poll::new(10)
+        }
+    );
+    assert!(source.settings.interleaved && source.settings.iburst);
+    assert_eq!(config.server, None);
+    assert_eq!(
+        config.clock.step,
+        StepConfig {
+            above: Duration::from_millis(100),
+            first: 3
+        }
+    );
+}
+
+/// Every key there is, each with another value than its default.
+const EVERYTHING: &str = r#"
+        sources = "replace"
+        [[source]]
+        pool = "pool.example"
+        port = 1123
+        interleaved = false
+        iburst = false
+        poll = { min = "1/16s", max = "16s" }
+        ports = "sticky"
+        max_delay = "3ms"
+        pool_size = 2
+        [clock]
+        kind = "virtual"
+        virtual = { error = "-25ms", drift = "40ppm" }
+        step = { above = "1s", first = 0 }
+        max_slew = "500ppm"
+        [server]
+        listen = ["[::1]:1123"]
+        allow = ["10.0.0.0/8", "2001:db8::1"]
+        local = { stratum = 1 }
+        [state]
+        directory = "/tmp/state"
+        [control]
+        socket = "/tmp/c.sock"
+        group = "adm"
+        [log]
+        level = "debug"
+        "#;
+
+#[test]
+fn every_key_of_a_source_is_read() {
+    let config = parse(EVERYTHING).unwrap();
+    let source = &config.sources[0];
+    assert_eq!(source.address.to_string(), "pool pool.example port 1123");
+    assert_eq!(
+        source.settings,
+        SourceSettings {
+            interleaved: false,
+            iburst: false,
+            poll: PollLimits {
+                min: Poll::new(-4),
+                max: Poll::new(4)
+            },
+            ports: PortChoice::Sticky,
+            max_delay: Some(Duration::from_millis(3)),
+            pool_size: 2,
+        }
+    );
+}
+
+#[test]
+fn every_other_key_is_read() {
+    let config = parse(EVERYTHING).unwrap();
+    assert_eq!(config.clock.kind, ClockKind::Virtual);
+    assert_eq!(config.clock.virtual_clock.error, Duration::from_millis(-25));
+    assert_eq!(config.clock.virtual_clock.drift, Frequency::from_ppm(40.0));
+    assert_eq!(
+        config.clock.step,
+        StepConfig {
+            above: Duration::from_secs(1),
+            first: 0
+        }
+    );
+    assert_eq!(config.clock.max_slew, Frequency::from_ppm(500.0));
+    let server = config.server.unwrap();
+    assert_eq!(server.listen, ["[::1]:1123".parse().unwrap()]);
+    assert_eq!(server.local, Some(LocalConfig { stratum: 1 }));
+    assert!(server.allows("10.9.9.9".parse().unwrap()));
+    assert!(server.allows("::1".parse().unwrap()));
+    assert!(!server.allows("192.0.2.1".parse().unwrap()));
+    assert_eq!(config.state.directory, Path::new("/tmp/state"));
+    assert_eq!(config.control.socket, Path::new("/tmp/c.sock"));
+    assert_eq!(config.control.group.unwrap().as_str(), "adm");
+    assert_eq!(config.log.level, LogLevel::Debug);
+}
+
+#[test]
+fn a_reload_knows_what_changed() {
+    let old = parse(
+        "[[source]]\nserver = \"a\"\n[[source]]\nserver = \"b\"\n[[source]]\nserver = \"c\"\n",
+    )
+    .unwrap();
+    let new = parse(
+        "[[source]]\nserver = \"d\"\n[[source]]\nserver = \"c\"\niburst = false\n[[source]]\nserver = \"a\"\n\
+         [clock]\nstep = { first = 1 }\n[server]\nlisten = [\"127.0.0.1:123\"]\n",
+    )
+    .unwrap();
+    let changes = old.changes_to(&new);
+    let names = |sources: &[SourceConfig]| -> Vec<String> {
+        sources.iter().map(|s| s.address.host.to_string()).collect()
+    };
+    assert_eq!(names(&changes.added), ["d"]);
+    assert_eq!(names(&changes.altered), ["c"]);
+    assert_eq!(changes.removed, [old.sources[1].address.clone()]);
+    assert_eq!(changes.settings, ["clock.step.first", "server"]);
+    assert!(old.changes_to(&old).is_empty());
+    let other_port = parse("[[source]]\nserver = \"a\"\nport = 1123\n").unwrap();
+    let changes = parse("[[source]]\nserver = \"a\"\n")
+        .unwrap()
+        .changes_to(&other_port);
+    assert_eq!((changes.added.len(), changes.removed.len()), (1, 1));
+}
+
+/// The reference must have a row for every key, with the kind and default of the code, and no
+/// row for a key that does not exist.
+#[test]
+fn the_documentation_has_every_key_with_its_default() {
+    let page = include_str!("../../../docs/configuration.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    for key in Config::keys() {
+        let row = format!("| `{}` | {} | `{}` | ", key.path, key.kind, key.default);
+        assert!(
+            rows.iter().any(|found| found.starts_with(&row)),
+            "docs/configuration.md lacks\n{row}"
+        );
+    }
+    assert_eq!(
+        rows.len(),
+        Config::keys().len(),
+        "rows for keys that do not exist: {rows:#?}"
+    );
+}
+
+/// What the reference shows as an example is valid.
+#[test]
+fn the_examples_in_the_documentation_are_valid() {
+    let page = include_str!("../../../docs/configuration.md");
+    let mut examples = 0;
+    for (number, block) in page.split("```toml\n").skip(1).enumerate() {
+        let (text, _) = block.split_once("```").unwrap();
+        if let Err(invalid) = Config::from_text(Path::new("example"), text) {
+            panic!("example {number}: {invalid}");
+        }
+        examples += 1;
+    }
+    assert!(examples >= 3, "{examples} examples");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        if let Err(invalid) = parse(&text) {
+            prop_assert!(!invalid.to_string().is_empty());
+        }
+    }
+
+    /// Lines that are nearly right reach deeper than noise does.
+    #[test]
+    fn nearly_valid_text_never_panics(lines in proptest::collection::vec(
+        prop_oneof![
+            Just("[[source]]".to_owned()),
+            Just("[clock]".to_owned()),
+            Just("[server]".to_owned()),
+            Just("[clock.step]".to_owned()),
+            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|é)",
+             "(\"[a-z0-9.:/ÿ]{0,8}\"|-?[0-9]{1,4}|\\{ ?(min|max|stratum) = \"?[0-9s]{1,3}\"? ?\\}|\\[\"[0-9.:/]{0,9}\", 1\\]|true|nan)")
+                .prop_map(|(key, value)| format!("{key} = {value}")),
+        ],
+        0..12,
+    )) {
+        if let Err(invalid) = parse(&lines.join("\n")) {
+            prop_assert!(!invalid.to_string().is_empty());
+        }
+    }
+}
