@@ -3,4 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod output;
+pub mod sim;

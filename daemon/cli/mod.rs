@@ -8,8 +8,8 @@ mod view;
 use clap::Parser;
 
 pub use args::{
-    CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, FamilyArgs, QueryArgs,
-    RunArgs, SetArgs, SimArgs, ViewArgs,
+    CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, DemoHostArgs, FamilyArgs,
+    QueryArgs, RunArgs, SetArgs, SimArgs, ViewArgs,
 };
 pub use exit::Exit;
 
@@ -35,13 +35,12 @@ fn dispatch(command: &Command) -> Exit {
         Command::Check(args) => check::main(args),
         Command::Status(args) => view::main(args, view::Subject::Status),
         Command::Sources(args) => view::main(args, view::Subject::Sources),
+        Command::Sim(args) => crate::sim::main(args),
+        Command::Demo(args) => crate::demo::main(args),
+        Command::DemoHost(args) => crate::demo::host_main(args),
         // Each of these goes to its own module's `main(&Args) -> Exit` and leaves this list as
         // that module is added.
-        Command::Run(_)
-        | Command::Query(_)
-        | Command::Set(_)
-        | Command::Demo(_)
-        | Command::Sim(_) => {
+        Command::Run(_) | Command::Query(_) | Command::Set(_) => {
             eprintln!("clockwright: this command is not part of this build");
             Exit::Failed
         }
