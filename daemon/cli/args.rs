@@ -39,8 +39,11 @@ pub enum Command {
     Status(ViewArgs),
     /// The time sources of the running daemon, and what it thinks of each
     Sources(ViewArgs),
-    /// Watch three simulated hosts find the time, without touching this one
+    /// Watch three hosts in a private network find the time, without touching this one
     Demo(DemoArgs),
+    /// A host of the demo: how `demo` starts `run` in a network of its own
+    #[command(hide = true)]
+    DemoHost(DemoHostArgs),
     /// Run a simulated scenario and print the true error
     Sim(SimArgs),
 }
@@ -130,11 +133,26 @@ pub struct ViewArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct DemoArgs {
     /// How long to run
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=86_400))]
     pub seconds: u32,
     /// Print JSON, one object per line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `clockwright demo-host`, which only `clockwright demo` calls, with an open network namespace
+/// as standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DemoHostArgs {
+    /// Process id of the demo
+    #[arg(long)]
+    pub parent: i32,
+    /// The configuration
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Measure and report, but never touch the clock
+    #[arg(long)]
+    pub no_adjust: bool,
 }
 
 /// `clockwright sim`.
