@@ -256,6 +256,9 @@ impl Discipline {
         let source = self.sources.get_mut(&id)?;
         source.reachable = true;
         let verdict = source.filter.update(sample);
+        if verdict == Verdict::Suspect {
+            self.widen_bound(id, reading.raw);
+        }
         if matches!(verdict, Verdict::Suspect | Verdict::OutOfOrder) {
             return Some(verdict);
         }
@@ -474,6 +477,20 @@ impl Discipline {
             && self.sources.values().any(|source| {
                 !source.has_enough() && source.reachable && now - source.added < patience * 4
             })
+    }
+
+    /// Until a suspect sample of the selected source is confirmed or refuted, the clock may be as
+    /// wrong as it says.
+    fn widen_bound(&mut self, id: SourceId, now: Timestamp<Raw>) {
+        let distance_s = self
+            .sources
+            .get(&id)
+            .and_then(|source| source.filter.root_distance_s(now));
+        if let (Some(reference), Some(distance_s)) = (&mut self.reference, distance_s)
+            && reference.selected == id
+        {
+            reference.distance_s = reference.distance_s.max(distance_s);
+        }
     }
 
     fn update_clock(&mut self, reading: ClockReading) {

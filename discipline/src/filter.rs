@@ -63,6 +63,8 @@ pub struct SourceFilter {
     track: Option<Track>,
     floor: DelayFloor,
     suspect: Option<bool>,
+    /// By how much the suspect sample contradicts the estimate, s; 0 if none is pending.
+    doubt_s: f64,
     count: u32,
     gauge: Gauge,
     delay_change: f64,
@@ -89,6 +91,7 @@ impl SourceFilter {
             track: None,
             floor: DelayFloor::default(),
             suspect: None,
+            doubt_s: 0.0,
             count: 0,
             gauge: Gauge::default(),
             delay_change: 0.0,
@@ -105,7 +108,9 @@ impl SourceFilter {
         });
         let Some(track) = &mut self.track else {
             self.floor.excess(delay, spread);
-            self.track = Some(Track::new(sample, self.prior));
+            // Until samples have been compared, a twentieth of the round trip stands for its noise.
+            let noise = (delay / 20.0).max(10.0 * RESOLUTION_S);
+            self.track = Some(Track::new(sample, self.prior, noise));
             self.note(sample, delay, true);
             return Verdict::First;
         };
@@ -117,8 +122,9 @@ impl SourceFilter {
         let innovation = (sample.offset - track.origin).as_secs_f64() - track.bank.state().phase;
         let explained = self.count < LEARNING || track.explains(innovation, excess);
         let verdict = judge(&mut self.suspect, explained, innovation > 0.0);
+        self.doubt_s = 0.0;
         match verdict {
-            Verdict::Suspect => {}
+            Verdict::Suspect => self.doubt_s = innovation.abs(),
             Verdict::Moved => track.follow_a_move(innovation, dt),
             _ => {
                 let square = innovation * innovation;
@@ -178,7 +184,7 @@ impl SourceFilter {
 
     /// The most that UTC itself may lie from the estimate at `at`, s: half of the round trips to
     /// the reference clock, which may be all on one way, the source's own dispersion, and three
-    /// standard deviations.
+    /// standard deviations. What a suspect sample says may be true, too.
     pub fn root_distance_s(&self, at: Timestamp<Raw>) -> Option<f64> {
         let estimate = self.estimate()?.carried_to(at);
         let upstream = self.upstream();
@@ -189,24 +195,57 @@ impl SourceFilter {
                 + upstream.root_dispersion.as_secs_f64()
                 + self.last?.uncertainty.as_secs_f64()
                 + 3.0 * estimate.offset_sd_s()
-                + LEAST_DRIFT * age,
+                + LEAST_DRIFT * age
+                + self.doubt_s,
         )
     }
 
     fn note(&mut self, sample: &Sample, delay: f64, explained: bool) {
         self.count = self.count.saturating_add(1);
-        self.gauge.note(sample.at, sample.offset, explained);
+        self.gauge.note(sample, explained);
         if let Some(last) = self.last.replace(*sample)
             && self.count <= GUESS_AT
         {
             let change = (delay - last.delay.as_secs_f64()).abs();
             self.delay_change += change / f64::from(GUESS_AT - 1);
         }
-        if (self.count == GUESS_AT || self.gauge.is_overwhelmed())
-            && let (Some(track), Some(noise)) = (&mut self.track, self.gauge.noise_s())
-        {
-            track.assume_noise(noise.max(noise_of_delays(self.delay_change)));
+        if self.count == GUESS_AT || self.gauge.is_overwhelmed() {
+            self.begin_again();
         }
+    }
+
+    /// Filters the last few samples once more, with the noise that they show: what was taken in
+    /// with another noise was believed too much or too little.
+    fn begin_again(&mut self) {
+        let Some(noise) = self.gauge.noise_s() else {
+            return;
+        };
+        let noise = noise
+            .max(noise_of_delays(self.delay_change))
+            .max(RESOLUTION_S);
+        let prior = self.prior_for_another_beginning();
+        let floor = self.floor.floor().unwrap_or(0.0);
+        let mut samples = self.gauge.recent();
+        let Some(first) = samples.next() else {
+            return;
+        };
+        let mut track = Track::new(first, prior, noise);
+        for sample in samples {
+            track.advance_to(sample.at);
+            track.take(sample, (sample.delay.as_secs_f64() - floor).max(0.0));
+        }
+        self.track = Some(track);
+    }
+
+    /// The first time nothing is known but the prior; later, the frequency found so far, with
+    /// some distrust.
+    fn prior_for_another_beginning(&self) -> Prior {
+        let known = self.estimate().filter(|_| self.count > GUESS_AT);
+        known.map_or(self.prior, |estimate| Prior {
+            frequency: estimate.frequency,
+            frequency_sd: (2.0 * estimate.frequency_sd()).min(self.prior.frequency_sd),
+            wander: estimate.wander,
+        })
     }
 }
 
@@ -244,9 +283,8 @@ fn judge(suspect: &mut Option<bool>, explained: bool, ahead: bool) -> Verdict {
 }
 
 impl Track {
-    fn new(first: &Sample, prior: Prior) -> Self {
-        // Until delays have been compared, a twentieth of the round trip stands for its noise.
-        let noise = (first.delay.as_secs_f64() / 20.0).max(10.0 * RESOLUTION_S);
+    /// Starts from one sample of RMS noise `noise` (s).
+    fn new(first: &Sample, prior: Prior, noise: f64) -> Self {
         let state = Kalman {
             phase: 0.0,
             frequency: prior.frequency,
@@ -291,17 +329,6 @@ impl Track {
     fn explains(&self, innovation: f64, excess: f64) -> bool {
         let clean = self.bank.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
         innovation.abs() <= SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
-    }
-
-    /// Starts the search for the noise from another guess (s). What was believed with too little
-    /// noise was believed too firmly.
-    fn assume_noise(&mut self, noise: f64) {
-        let hypothesis =
-            Hypothesis::nearest(noise.max(RESOLUTION_S), self.bank.hypothesis().wander());
-        let mut state = *self.bank.state();
-        let floor = hypothesis.noise_s().powi(2);
-        state.covariance.phase = state.covariance.phase.max(floor);
-        self.bank = Bank::new(hypothesis, state);
     }
 
     /// The phase has moved by about `innovation` within `dt` seconds, by a step of phase or of

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use clockwright_timebase::{Duration, Raw, Timestamp};
+use crate::sample::Sample;
 
 /// Samples looked at.
 const WINDOW: usize = 8;
@@ -15,19 +15,24 @@ const TOO_MANY: u32 = 4;
 /// The last few samples of a source.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gauge {
-    recent: VecDeque<(Timestamp<Raw>, Duration)>,
+    recent: VecDeque<Sample>,
     /// A bit for each, newest lowest: did neither noise nor queueing explain it?
     unexplained: u8,
 }
 
 impl Gauge {
-    /// Notes a sample's instant and offset.
-    pub(crate) fn note(&mut self, at: Timestamp<Raw>, offset: Duration, explained: bool) {
+    /// Notes a sample.
+    pub(crate) fn note(&mut self, sample: &Sample, explained: bool) {
         if self.recent.len() == WINDOW {
             self.recent.pop_front();
         }
-        self.recent.push_back((at, offset));
+        self.recent.push_back(*sample);
         self.unexplained = self.unexplained << 1 | u8::from(!explained);
+    }
+
+    /// The samples looked at, oldest first.
+    pub(crate) fn recent(&self) -> impl Iterator<Item = &Sample> {
+        self.recent.iter()
     }
 
     /// Whether so many samples were unexplained that the noise must have been taken for too
@@ -43,9 +48,9 @@ impl Gauge {
     /// The RMS deviation of the offsets from a straight line, s. `None` below four samples.
     pub(crate) fn noise_s(&self) -> Option<f64> {
         let first = self.recent.front().filter(|_| self.recent.len() >= 4)?;
-        let points = self.recent.iter().map(|(at, offset)| {
-            let t = (*at - first.0).as_secs_f64();
-            (t, (*offset - first.1).as_secs_f64())
+        let points = self.recent.iter().map(|sample| {
+            let t = (sample.at - first.at).as_secs_f64();
+            (t, (sample.offset - first.offset).as_secs_f64())
         });
         let n = self.recent.len() as f64;
         let (sum_t, sum_x) = points
@@ -64,13 +69,22 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Upstream;
+    use clockwright_timebase::{Duration, Timestamp};
 
     fn gauge_of(offsets_us: &[i64]) -> Gauge {
         let mut gauge = Gauge::default();
         let mut at = Timestamp::EPOCH;
         for offset in offsets_us {
             at += Duration::from_secs(1);
-            gauge.note(at, Duration::from_micros(*offset), false);
+            let sample = Sample {
+                at,
+                offset: Duration::from_micros(*offset),
+                delay: Duration::from_micros(100),
+                uncertainty: Duration::ZERO,
+                upstream: Upstream::default(),
+            };
+            gauge.note(&sample, false);
         }
         gauge
     }

@@ -68,8 +68,10 @@ pub enum Reason {
     },
     /// Its interval misses what the majority agrees on.
     Outside {
-        /// By how much it misses, s; positive: it is ahead of the others.
+        /// How far it is from the middle of that, s; positive: it is ahead of the others.
         by_s: f64,
+        /// How much of that the root distances explain, s.
+        explained_s: f64,
         /// How many sources agree.
         agree: usize,
         /// Of how many.
@@ -113,11 +115,17 @@ impl fmt::Display for Reason {
                 Si(distance_s),
                 Si(best_s)
             ),
-            Self::Outside { by_s, agree, of } => write!(
+            Self::Outside {
+                by_s,
+                explained_s,
+                agree,
+                of,
+            } => write!(
                 f,
-                "{} {} what {agree} of {of} sources agree on",
+                "{} {} the {agree} of {of} sources that agree; root distances explain only {}",
                 Si(by_s.abs()),
                 if by_s > 0.0 { "ahead of" } else { "behind" },
+                Si(explained_s),
             ),
             Self::NoMajority { agree, of } => write!(
                 f,
@@ -201,8 +209,10 @@ pub(crate) fn select(
         .iter()
         .partition(|voter| agreement.missed_by(voter) == 0.0);
     verdicts.extend(false_ones.iter().map(|voter| {
+        let by_s = voter.offset_s - f64::midpoint(agreement.low, agreement.high);
         let reason = Reason::Outside {
-            by_s: agreement.missed_by(voter),
+            by_s,
+            explained_s: by_s.abs() - agreement.missed_by(voter).abs(),
             agree: agreement.count,
             of,
         };
@@ -329,7 +339,10 @@ mod tests {
         assert_eq!(state_of(&verdicts, 4), Some(State::Falseticker));
         let reason = verdicts.iter().find(|v| v.0 == SourceId(4)).map(|v| v.2);
         let text = reason.map(|r| r.to_string()).unwrap_or_default();
-        assert_eq!(text, "18.0 ms ahead of what 3 of 4 sources agree on");
+        assert_eq!(
+            text,
+            "19.9 ms ahead of the 3 of 4 sources that agree; root distances explain only 1.9 ms"
+        );
         assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
         assert_eq!(state_of(&verdicts, 2), Some(State::Combined));
     }
