@@ -3,7 +3,8 @@
 use super::cast::{POLL, SERVER};
 use super::record::{GOAL_S, Reading, Record, Verdict};
 use crate::control::StampReport;
-use crate::output::{Align, Cell, Paint, Style, Table, ppm, signed, span};
+use crate::output::si::{ppm, signed, span};
+use crate::output::{Align, Cell, Paint, Style, Table};
 
 /// Marks in a curve of the true error.
 const CURVE_WIDTH: usize = 34;
