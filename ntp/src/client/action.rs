@@ -18,7 +18,8 @@ pub enum Action {
     /// The server answered a request with a kiss code. `RATE`, `DENY` and `RSTR` have been acted
     /// on by asking less often; the others have no effect on the protocol.
     Kiss(KissCode),
-    /// The server answers again (`true`), or left 8 requests in a row without answer (`false`).
+    /// The server gives the time, for the first time or again (`true`), or has left 8 requests in
+    /// a row without a reply that could be believed (`false`).
     Reachable(bool),
 }
 
