@@ -16,8 +16,7 @@ deps: ## install what a fresh Debian lacks (needs root or sudo once)
 	@.ci/deps
 
 demo: deps ## three hosts in a private network: watch wrong clocks become right
-	@$(CARGO) build --workspace --bins
-	@$(CARGO) run --quiet --bin clockwright -- demo --seconds $(SECONDS_TO_SHOW)
+	@$(CARGO) run --bin clockwright -- demo --seconds $(SECONDS_TO_SHOW)
 
 test: deps ## every test: unit, simulation, network namespaces with real peers, documentation
 	$(CARGO) test --workspace
