@@ -1,8 +1,11 @@
 //! The daemon around the state machines: configuration, sockets, clocks, control socket, commands.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod measure;
 pub mod output;
+pub mod run;
 pub mod sim;

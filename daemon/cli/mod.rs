@@ -40,7 +40,8 @@ fn dispatch(command: &Command) -> Exit {
         Command::DemoHost(args) => crate::demo::host_main(args),
         // Each of these goes to its own module's `main(&Args) -> Exit` and leaves this list as
         // that module is added.
-        Command::Run(_) | Command::Query(_) | Command::Set(_) => {
+        Command::Run(args) => crate::run::main(args),
+        Command::Query(_) | Command::Set(_) => {
             eprintln!("clockwright: this command is not part of this build");
             Exit::Failed
         }

@@ -1,0 +1,124 @@
+//! The clock that is disciplined: the system's, or a virtual one.
+//!
+//! A clock is read against a [`Timescale`], and steered, where that is possible, by frequency
+//! (relative to that timescale) and by steps.
+
+mod observed;
+mod simulated;
+mod system;
+mod timescale;
+
+pub use observed::Observed;
+pub use simulated::Simulated;
+pub use system::System;
+pub use timescale::{Implausible, Pace, Timescale, Window};
+
+use clockwright_discipline::ClockReading;
+use clockwright_sys::adjust::{self, AdjustError, Announcement};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
+
+use crate::config::{ClockConfig, ClockKind};
+use crate::control::{ClockName, Steering};
+
+/// The clock that is measured, served and, if it can be, steered.
+pub trait Clock {
+    /// Which clock it is.
+    fn name(&self) -> ClockName;
+
+    /// Whether it is steered, and why not.
+    fn steering(&self) -> Steering;
+
+    /// The oscillator that it is measured against.
+    fn timescale(&self) -> &Timescale;
+
+    /// What it shows now. Always what it really shows, whatever was asked of it.
+    fn read(&self) -> ClockReading;
+
+    /// The system clock against the timescale, now: for converting the kernel's stamps.
+    fn window(&self) -> Window;
+
+    /// What this clock showed when the system clock showed `stamp`, a kernel stamp of the moments
+    /// before `window`.
+    ///
+    /// # Errors
+    /// The stamp is not plausible.
+    fn time_of(
+        &self,
+        stamp: Timestamp<Utc>,
+        window: &Window,
+    ) -> Result<Timestamp<Utc>, Implausible>;
+
+    /// Rate of the clock minus rate of the timescale at present, s/s.
+    fn rate(&self) -> f64;
+
+    /// What it shows minus the truth, where the truth is known.
+    fn true_error(&self) -> Option<Duration>;
+
+    /// Do the kernel's packet stamps come from this clock, so that stepping it tears those in
+    /// flight from their time?
+    fn stamps_packets(&self) -> bool;
+
+    /// The means to steer it; `None` if it is only watched.
+    fn helm(&mut self) -> Option<&mut dyn Helm>;
+}
+
+/// What turns a clock.
+pub trait Helm {
+    /// Lets the clock run faster than the timescale by `frequency` (s/s).
+    ///
+    /// # Errors
+    /// The clock refuses.
+    fn set_frequency(&mut self, frequency: f64) -> Result<(), AdjustError>;
+
+    /// Adds `by` at once.
+    ///
+    /// # Errors
+    /// The clock refuses.
+    fn step(&mut self, by: Duration) -> Result<(), AdjustError>;
+
+    /// Tells applications how good the clock is.
+    ///
+    /// # Errors
+    /// The clock refuses.
+    fn announce(&mut self, announcement: &Announcement) -> Result<(), AdjustError>;
+}
+
+/// Opens the configured clock. `no_adjust` keeps the host's clock from being touched; a virtual
+/// clock is steered all the same, since it is the process's own.
+///
+/// # Errors
+/// The system clock can be steered, but the kernel refuses to hand it over.
+pub fn open(config: &ClockConfig, no_adjust: bool) -> Result<Box<dyn Clock>, AdjustError> {
+    match config.kind {
+        ClockKind::Virtual => {
+            let wrong = &config.virtual_clock;
+            let drift = wrong.drift.as_ppm() * 1e-6;
+            Ok(Box::new(Simulated::new(wrong.error, drift)))
+        }
+        ClockKind::System if no_adjust => Ok(Box::new(Observed::new(Steering::Disabled))),
+        ClockKind::System => match adjust::can_steer() {
+            Ok(()) => Ok(Box::new(System::take_over()?)),
+            Err(AdjustError::NotPermitted) => Ok(Box::new(Observed::new(Steering::NotPermitted))),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// The frequency at which the system clock runs, s/s; zero where the kernel does not say.
+fn kernel_rate() -> f64 {
+    adjust::read(clockwright_sys::clock::ClockId::REALTIME).map_or(0.0, |state| state.rate)
+}
+
+/// A reading of the system clock, from a window.
+fn reading_of(window: &Window) -> ClockReading {
+    ClockReading {
+        raw: window.now(),
+        clock: window.utc(),
+    }
+}
+
+/// What a clock showed at `at`, not far from `reading`, when it runs at `rate` (s/s).
+pub fn shown_at(reading: ClockReading, rate: f64, at: Timestamp<Raw>) -> Timestamp<Utc> {
+    let elapsed = at - reading.raw;
+    reading.clock + elapsed + elapsed.scaled(rate)
+}

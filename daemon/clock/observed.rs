@@ -1,0 +1,72 @@
+//! The system clock, only watched.
+
+use clockwright_discipline::ClockReading;
+use clockwright_timebase::{Duration, Timestamp, Utc};
+
+use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
+use crate::control::{ClockName, Steering};
+
+/// `CLOCK_REALTIME`, which somebody else steers or nobody does: measured and served, not touched.
+#[derive(Debug)]
+pub struct Observed {
+    timescale: Timescale,
+    why: Steering,
+}
+
+impl Observed {
+    /// The system clock, not steered for the reason `why`.
+    pub const fn new(why: Steering) -> Self {
+        Self {
+            timescale: Timescale::host(),
+            why,
+        }
+    }
+}
+
+impl Clock for Observed {
+    fn name(&self) -> ClockName {
+        ClockName::System
+    }
+
+    fn steering(&self) -> Steering {
+        self.why
+    }
+
+    fn timescale(&self) -> &Timescale {
+        &self.timescale
+    }
+
+    fn read(&self) -> ClockReading {
+        // The rate does not matter for the reading itself.
+        reading_of(&self.timescale.window(Pace::default()))
+    }
+
+    fn window(&self) -> Window {
+        // Whoever steers the clock may have changed its rate since the last time.
+        self.timescale.window(Pace::steady(kernel_rate()))
+    }
+
+    fn time_of(
+        &self,
+        stamp: Timestamp<Utc>,
+        window: &Window,
+    ) -> Result<Timestamp<Utc>, Implausible> {
+        window.instant_of(stamp).map(|_| stamp)
+    }
+
+    fn rate(&self) -> f64 {
+        kernel_rate()
+    }
+
+    fn true_error(&self) -> Option<Duration> {
+        None
+    }
+
+    fn stamps_packets(&self) -> bool {
+        true
+    }
+
+    fn helm(&mut self) -> Option<&mut dyn Helm> {
+        None
+    }
+}

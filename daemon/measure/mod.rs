@@ -1,0 +1,13 @@
+//! Asking servers: what `run`, `query` and `set` share.
+
+mod association;
+mod entropy;
+mod failure;
+mod port;
+mod resolve;
+
+pub use association::{Association, Event, Instruments, StampCounts};
+pub use entropy::OsEntropy;
+pub use failure::Failure;
+pub use port::{Port, PortId, Wakes};
+pub use resolve::{Family, Unresolved, resolve};

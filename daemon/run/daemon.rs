@@ -1,0 +1,415 @@
+//! The daemon's state, and what happens to it: everything but the waiting.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clockwright_discipline::{ClockReading, Discipline, SourceId};
+use clockwright_ntp::KissCode;
+use clockwright_timebase::{Duration, Raw, Timestamp};
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::limiter::Limiter;
+use super::logging::LevelSwitch;
+use super::serve::{self, Answering, ListenError, Servers};
+use super::sources::{Sources, Turnover};
+use super::state::StateFile;
+use super::watch::Disruption;
+use crate::clock::Clock;
+use crate::config::{Config, SourceAddress};
+use crate::control::Steering;
+use crate::measure::{Event, Family, Instruments, PortId, Unresolved, Wakes, resolve};
+use crate::output::si::signed;
+
+/// How often what has been learnt is saved.
+const SAVE_EVERY: Duration = Duration::from_secs(3600);
+
+/// What came of looking up a name.
+#[derive(Debug)]
+pub(super) struct Resolution {
+    /// Of which source.
+    pub(super) address: SourceAddress,
+    /// Its addresses.
+    pub(super) found: Result<Vec<SocketAddr>, Unresolved>,
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    /// Samples taken in.
+    pub(super) samples: u64,
+    /// Steps made.
+    pub(super) steps: u64,
+}
+
+/// Everything the daemon knows.
+pub(super) struct Daemon {
+    /// The configuration's main file.
+    pub(super) main_file: PathBuf,
+    /// The configuration in force.
+    pub(super) config: Config,
+    pub(super) level: LevelSwitch,
+    pub(super) started: Timestamp<Raw>,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) precision: i8,
+    pub(super) discipline: Discipline,
+    pub(super) sources: Sources,
+    pub(super) servers: Servers,
+    pub(super) instruments: Instruments,
+    pub(super) wakes: Wakes,
+    pub(super) limiter: Limiter,
+    pub(super) counts: Counts,
+    pub(super) state: StateFile,
+    save_at: Timestamp<Raw>,
+    resolutions: mpsc::UnboundedSender<Resolution>,
+    /// Was the clock synchronised when that was last told?
+    pub(super) told_synchronized: Option<bool>,
+    /// Steps of the system clock by this process that the watch has yet to report.
+    pub(super) own_steps: u32,
+}
+
+/// What a daemon is made from.
+pub(super) struct Parts {
+    /// The configuration's main file.
+    pub(super) main_file: PathBuf,
+    /// The configuration.
+    pub(super) config: Config,
+    /// Changes what is logged.
+    pub(super) level: LevelSwitch,
+    /// The clock, opened.
+    pub(super) clock: Box<dyn Clock>,
+    /// The mathematics, knowing what was learnt before.
+    pub(super) discipline: Discipline,
+    /// Where that is kept.
+    pub(super) state: StateFile,
+    /// Where ports say that they have something to read.
+    pub(super) wakes: Wakes,
+    /// Where looked-up names are delivered.
+    pub(super) resolutions: mpsc::UnboundedSender<Resolution>,
+}
+
+impl Daemon {
+    /// A daemon that has not asked anybody yet. To be called within the tokio runtime.
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = parts.clock.timescale().now();
+        let sources = parts.config.sources.clone();
+        let mut daemon = Self {
+            main_file: parts.main_file,
+            config: parts.config,
+            level: parts.level,
+            started: now,
+            precision: clockwright_sys::clock::measure_precision(),
+            clock: parts.clock,
+            discipline: parts.discipline,
+            sources: Sources::default(),
+            servers: Servers::new(),
+            instruments: Instruments::new(parts.wakes.clone()),
+            wakes: parts.wakes,
+            limiter: Limiter::default(),
+            counts: Counts::default(),
+            state: parts.state,
+            save_at: now + SAVE_EVERY,
+            resolutions: parts.resolutions,
+            told_synchronized: None,
+            own_steps: 0,
+        };
+        for source in sources {
+            let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
+            daemon.apply(turnover);
+        }
+        daemon.carry_out();
+        daemon.tell();
+        daemon
+    }
+
+    /// Serves on these addresses and no others.
+    ///
+    /// # Errors
+    /// One of them cannot be opened; then nothing has changed.
+    pub(super) fn listen_on(&mut self, addresses: &[SocketAddr]) -> Result<(), ListenError> {
+        self.servers.listen_on(addresses, &self.wakes)
+    }
+
+    /// How long nothing is due, on this host's time.
+    pub(super) fn idle_time(&self) -> Duration {
+        let due = [
+            self.sources.next_timeout(),
+            self.discipline.next_timeout(),
+            Some(self.save_at),
+        ];
+        let next = due.into_iter().flatten().min().unwrap_or(self.save_at);
+        self.clock.timescale().until(next)
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeouts(&mut self) {
+        let now = self.clock.timescale().now();
+        if self.discipline.next_timeout().is_some_and(|due| due <= now) {
+            self.discipline.handle_timeout(now);
+            self.carry_out();
+        }
+        let due: Vec<SourceId> = self
+            .sources
+            .members()
+            .filter(|member| member.asked.next_timeout().is_some_and(|due| due <= now))
+            .map(|member| member.id)
+            .collect();
+        for id in &due {
+            if let Some(member) = self.sources.member_mut(*id) {
+                member
+                    .asked
+                    .handle_timeout(&mut self.instruments, self.clock.as_ref());
+            }
+            self.handle_events(*id);
+        }
+        for address in self.sources.due_names(now) {
+            self.look_up(address);
+        }
+        if self.save_at <= now {
+            self.save_at = now + SAVE_EVERY;
+            self.save();
+        }
+        if !due.is_empty() {
+            self.tell();
+        }
+    }
+
+    /// Reads what has arrived at a port.
+    pub(super) fn handle_port(&mut self, id: PortId) {
+        if id.owner == serve::OWNER {
+            self.answer(id);
+            return;
+        }
+        let source = SourceId(id.owner);
+        if let Some(member) = self.sources.member_mut(source) {
+            member
+                .asked
+                .handle_port(id, &mut self.instruments, self.clock.as_ref());
+            self.handle_events(source);
+        }
+    }
+
+    /// Answers those who ask us.
+    fn answer(&mut self, id: PortId) {
+        let Some(config) = &self.config.server else {
+            return;
+        };
+        let variables = self
+            .about(self.clock.read())
+            .variables(config.local.as_ref());
+        let mut answering = Answering {
+            clock: self.clock.as_ref(),
+            variables: &variables,
+            config,
+            entropy: &mut self.instruments.entropy,
+        };
+        self.servers.handle_port(id, &mut answering);
+    }
+
+    /// Looks a name up without waiting for it.
+    fn look_up(&self, address: SourceAddress) {
+        let resolutions = self.resolutions.clone();
+        tokio::spawn(async move {
+            let found = resolve(&address.host, address.port, Family::Any).await;
+            // Nobody listens when the daemon is about to end.
+            let _ = resolutions.send(Resolution { address, found });
+        });
+    }
+
+    /// A name has been looked up.
+    pub(super) fn handle_resolution(&mut self, resolution: &Resolution) {
+        let now = self.clock.timescale().now();
+        let Resolution { address, found } = resolution;
+        match found {
+            Ok(addresses) => {
+                debug!("{address}: {} addresses found", addresses.len());
+                let turnover = self
+                    .sources
+                    .adopt(address, addresses, now, &mut self.instruments);
+                self.apply(turnover);
+                self.sources.looked_up(address, None, now);
+            }
+            Err(failure) => {
+                if let Some(leave) = self.limiter.leave("name", now) {
+                    warn!("{}: {failure}{leave}", address.host);
+                }
+                self.sources.looked_up(address, Some(failure), now);
+            }
+        }
+    }
+
+    /// Makes the discipline know the same sources.
+    pub(super) fn apply(&mut self, turnover: Turnover) {
+        let now = self.clock.timescale().now();
+        for id in turnover.left {
+            self.discipline.remove_source(id);
+        }
+        for (id, options) in turnover.joined {
+            self.discipline.add_source(id, options, now);
+        }
+    }
+
+    /// Takes in what an association has to say.
+    fn handle_events(&mut self, id: SourceId) {
+        while let Some(event) = self
+            .sources
+            .member_mut(id)
+            .and_then(|member| member.asked.poll_event())
+        {
+            self.handle_event(id, event);
+        }
+    }
+
+    fn handle_event(&mut self, id: SourceId, event: Event) {
+        let now = self.clock.timescale().now();
+        match event {
+            Event::Exchange(exchange) => {
+                self.take_exchange(id, &exchange);
+                return;
+            }
+            Event::Reachable(reachable) => {
+                self.handle_reachability(id, reachable);
+                return;
+            }
+            _ => {}
+        }
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let name = source.member_name(member);
+        let Some(member) = self.sources.member_mut(id) else {
+            return;
+        };
+        match event {
+            Event::Kiss(code) => {
+                member.kiss = Some(code);
+                if let Some(leave) = self.limiter.leave("kiss", now) {
+                    warn!("{name}: {}{leave}", explain(code));
+                }
+            }
+            Event::Unusable(rejection) | Event::Refused(rejection) => {
+                member.refused = Some(rejection);
+                member.last_rejection = Some(rejection);
+                if let Some(leave) = self.limiter.leave("refused", now) {
+                    debug!("{name}: packet refused: {rejection}{leave}");
+                }
+            }
+            Event::Failed(failure) => {
+                let failure = failure.to_string();
+                if let Some(leave) = self.limiter.leave("failed", now) {
+                    warn!("{name}: {failure}{leave}");
+                }
+                member.last_error = Some(failure);
+            }
+            Event::Exchange(_) | Event::Reachable(_) => {}
+        }
+    }
+
+    /// A server has stopped answering, or answers again.
+    fn handle_reachability(&mut self, id: SourceId, reachable: bool) {
+        let now = self.clock.timescale().now();
+        self.discipline.set_reachable(id, reachable);
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let name = source.member_name(member);
+        let leave = self.limiter.leave("reach", now);
+        if reachable {
+            if let Some(leave) = leave {
+                info!("{name}: answers{leave}");
+            }
+            return;
+        }
+        if let Some(leave) = leave {
+            let hint = match (&member.last_error, &member.refused) {
+                (Some(error), _) => format!(": {error}"),
+                (None, Some(rejection)) => format!(" with anything usable: {rejection}"),
+                (None, None) => {
+                    ": it may be down, or a firewall drops UDP packets on the way".to_owned()
+                }
+            };
+            warn!("{name}: eight requests were not answered{hint}{leave}");
+        }
+        self.sources.silent(id, now);
+        self.judge();
+    }
+
+    /// The host slept, or somebody set the system clock.
+    pub(super) fn handle_disruption(&mut self, disruption: Disruption) {
+        let now = self.clock.timescale().now();
+        match disruption {
+            Disruption::Slept(slept) => {
+                info!(
+                    "the host slept for {:.1} s: starting afresh",
+                    slept.as_secs_f64()
+                );
+                self.start_afresh(now);
+            }
+            Disruption::Set(_) if self.own_steps > 0 => {
+                self.own_steps = 0;
+                return;
+            }
+            Disruption::Set(by) if self.clock.stamps_packets() => {
+                let by = signed(by.as_secs_f64());
+                if self.clock.steering() == Steering::Adjusting {
+                    warn!(
+                        "the system clock was set by {by} by another program; starting afresh. \
+                         Two programs must not steer one clock: look for chronyd, ntpd, \
+                         systemd-timesyncd or the hypervisor's tools"
+                    );
+                    self.start_afresh(now);
+                } else {
+                    info!("the system clock was set by {by}");
+                }
+            }
+            Disruption::Set(by) => debug!("the host's clock was set by {:?}", by),
+        }
+        // Stamps of packets under way are of the clock as it was.
+        self.sources.restart(now);
+        self.servers.clock_stepped();
+        self.carry_out();
+    }
+
+    fn start_afresh(&mut self, now: Timestamp<Raw>) {
+        self.discipline.restart(now);
+        self.carry_out();
+    }
+
+    /// Saves what has been learnt.
+    fn save(&mut self) {
+        let Some(learnt) = self.discipline.learnt() else {
+            return;
+        };
+        let now = self.clock.timescale().now();
+        if let Err(error) = self.state.save(&learnt)
+            && let Some(leave) = self.limiter.leave("state", now)
+        {
+            warn!("{error}{leave}");
+        }
+    }
+
+    /// Ends well: no correction goes on without us, and what has been learnt is kept.
+    pub(super) fn stop(&mut self) {
+        if let Some(end) = self.discipline.next_timeout() {
+            self.discipline.handle_timeout(end);
+            self.carry_out();
+        }
+        self.save();
+    }
+
+    /// What the clock shows.
+    pub(super) fn reading(&self) -> ClockReading {
+        self.clock.read()
+    }
+}
+
+/// A kiss code in words.
+pub(super) fn explain(code: KissCode) -> String {
+    match code {
+        KissCode::Rate => "asks to be asked less often (RATE); it is".to_owned(),
+        KissCode::Deny | KissCode::Restrict => {
+            format!("denies service ({code}): ask its operator, or use another server")
+        }
+        KissCode::NtsNak | KissCode::Other(_) => format!("answered with kiss code {code}"),
+    }
+}

@@ -1,0 +1,198 @@
+//! `clockwright run`: the daemon.
+//!
+//! One thread and one event loop. All that happens - a packet, a stamp, a timer, a signal, a
+//! question on the control socket - becomes a call on [`Daemon`], which never waits.
+
+mod daemon;
+mod leap;
+mod limiter;
+mod logging;
+mod naming;
+mod notify;
+mod reference;
+mod reload;
+mod serve;
+mod sources;
+mod start;
+mod state;
+mod steering;
+mod view;
+mod watch;
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::io;
+use std::rc::Rc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::cli::{Exit, RunArgs};
+use crate::config::Config;
+use crate::control::{ControlSocket, View};
+use crate::measure::{PortId, Wakes};
+use crate::output::complain;
+use daemon::{Daemon, Resolution};
+use start::StartError;
+use watch::{ClockWatch, Disruption};
+
+/// Runs the daemon until it is told to stop.
+pub fn main(args: &RunArgs) -> Exit {
+    let config = match Config::load(&args.config) {
+        Ok(loaded) => loaded.config,
+        Err(invalid) => {
+            complain(&format!("the configuration is not valid\n{invalid}"));
+            return Exit::Usage;
+        }
+    };
+    let level = logging::begin(config.log.level);
+    // Only the looking up of names uses other threads, and those end soon after.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_keep_alive(std::time::Duration::from_secs(1))
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(failure) => {
+            error!("cannot start: {failure}");
+            return Exit::Failed;
+        }
+    };
+    let ended = runtime.block_on(async {
+        let (wakes, woken) = Wakes::new();
+        let (resolutions, resolved) = mpsc::unbounded_channel();
+        let started = start::start(args, config, level, wakes, resolutions)?;
+        let signals = Signals::new()?;
+        let events = Events {
+            woken,
+            resolved,
+            signals,
+            watch: watch_clock(),
+        };
+        run(
+            Rc::new(RefCell::new(started.daemon)),
+            started.control,
+            events,
+        )
+        .await;
+        Ok::<(), StartError>(())
+    });
+    // A name that is still being looked up must not hold the process.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            error!("{failure}");
+            Exit::Failed
+        }
+    }
+}
+
+/// Everything that can happen to the daemon but the passing of time.
+struct Events {
+    woken: mpsc::UnboundedReceiver<PortId>,
+    resolved: mpsc::UnboundedReceiver<Resolution>,
+    signals: Signals,
+    watch: Option<ClockWatch>,
+}
+
+/// One of them.
+enum Happening {
+    Port(PortId),
+    Resolved(Resolution),
+    Due,
+    Disrupted(Disruption),
+    Reload,
+    Stop(&'static str),
+}
+
+/// The signals that mean something to a daemon.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Without the watch the daemon works, and takes a clock that was set for a bad sample.
+fn watch_clock() -> Option<ClockWatch> {
+    ClockWatch::new()
+        .inspect_err(|failure| {
+            warn!("cannot watch for sleep of the host and setting of its clock: {failure}");
+        })
+        .ok()
+}
+
+impl Events {
+    /// Waits for what happens next, at most for `idle`.
+    async fn next(&mut self, idle: std::time::Duration) -> Happening {
+        let disrupted = async {
+            match &mut self.watch {
+                Some(watch) => watch.disrupted().await,
+                None => pending().await,
+            }
+        };
+        // The daemon holds the other ends of both queues, so neither ever closes.
+        tokio::select! {
+            Some(id) = self.woken.recv() => Happening::Port(id),
+            Some(resolution) = self.resolved.recv() => Happening::Resolved(resolution),
+            () = tokio::time::sleep(idle) => Happening::Due,
+            disruption = disrupted => Happening::Disrupted(disruption),
+            _ = self.signals.hangup.recv() => Happening::Reload,
+            _ = self.signals.terminate.recv() => Happening::Stop("SIGTERM"),
+            _ = self.signals.interrupt.recv() => Happening::Stop("SIGINT"),
+        }
+    }
+}
+
+/// The event loop. Ends when the process is told to stop; the control socket is removed then.
+async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut events: Events) {
+    let asked = Rc::clone(&daemon);
+    let view: Rc<dyn View> = asked;
+    let answer = async {
+        if let Some(control) = &control
+            && let Err(failure) = control.serve(view).await
+        {
+            error!("the control socket cannot be used: {failure}");
+        }
+        pending::<()>().await;
+    };
+    tokio::pin!(answer);
+    notify::ready();
+    loop {
+        let idle = daemon.borrow().idle_time().to_std();
+        let happening = tokio::select! {
+            happening = events.next(idle) => happening,
+            () = &mut answer => continue,
+        };
+        let mut daemon = daemon.borrow_mut();
+        match happening {
+            Happening::Port(id) => daemon.handle_port(id),
+            Happening::Resolved(resolution) => daemon.handle_resolution(&resolution),
+            Happening::Due => daemon.handle_timeouts(),
+            Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
+            Happening::Reload => {
+                notify::reloading();
+                daemon.reload();
+                notify::ready();
+            }
+            Happening::Stop(signal) => {
+                info!("stopping: {signal}");
+                notify::stopping();
+                daemon.stop();
+                return;
+            }
+        }
+    }
+}

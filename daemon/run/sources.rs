@@ -1,0 +1,338 @@
+//! The configured sources: their names, their addresses, and the servers being asked.
+
+use std::net::SocketAddr;
+
+use clockwright_discipline::{SourceId, SourceOptions, State};
+use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
+use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
+
+use super::naming::{Naming, choose};
+use crate::config::{Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings};
+use crate::measure::{Association, Instruments, Unresolved};
+
+/// How long a reply is held for the kernel's transmit stamp: many times what the kernel takes.
+const STAMP_WAIT: Duration = Duration::from_millis(10);
+
+/// One `[[source]]`: a server, or the members of a pool.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// As configured.
+    pub(super) config: SourceConfig,
+    /// How its name is looked up; `None` for a literal address.
+    pub(super) naming: Option<Naming>,
+    /// The servers being asked.
+    pub(super) members: Vec<Member>,
+}
+
+/// One server being asked.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Its name towards the discipline.
+    pub(super) id: SourceId,
+    /// The protocol with it.
+    pub(super) asked: Association,
+    /// The last exchange, and its round trip.
+    pub(super) last: Option<(Exchange, Duration)>,
+    /// The last kiss, until an exchange succeeds.
+    pub(super) kiss: Option<KissCode>,
+    /// The last reply that was of no use, until an exchange succeeds.
+    pub(super) refused: Option<Rejection>,
+    /// The last rejection ever.
+    pub(super) last_rejection: Option<Rejection>,
+    /// The last local failure.
+    pub(super) last_error: Option<String>,
+    /// The part it played when that was last logged.
+    pub(super) logged: Option<State>,
+}
+
+impl Source {
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> String {
+        self.config.address.host.to_string()
+    }
+
+    /// A member's name in messages: the configured one, and the address where that says more.
+    pub(super) fn member_name(&self, member: &Member) -> String {
+        let server = member.asked.server();
+        match &self.config.address.host {
+            Host::Address(_) => server.ip().to_string(),
+            Host::Name(name) => format!("{name} ({})", server.ip()),
+        }
+    }
+
+    /// How many members it should have.
+    fn wanted(&self) -> usize {
+        match self.config.address.kind {
+            SourceKind::Server => 1,
+            SourceKind::Pool => self.config.settings.pool_size as usize,
+        }
+    }
+}
+
+impl Member {
+    /// Is there no hope in it: does it not answer, or refuse to serve?
+    fn is_lost(&self) -> bool {
+        self.asked.client().denied()
+            || (self.asked.client().reach() == 0 && self.asked.client().statistics().requests >= 8)
+    }
+}
+
+/// The members that came and went with new addresses.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    /// To be made known to the discipline.
+    pub(super) joined: Vec<(SourceId, SourceOptions)>,
+    /// To be forgotten by it.
+    pub(super) left: Vec<SourceId>,
+}
+
+/// All sources, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    list: Vec<Source>,
+    /// Ids given out so far. None is given twice.
+    ids: u32,
+}
+
+impl Sources {
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.list.iter()
+    }
+
+    /// The source with this address.
+    pub(super) fn get_mut(&mut self, address: &SourceAddress) -> Option<&mut Source> {
+        self.list.iter_mut().find(|s| s.config.address == *address)
+    }
+
+    /// All servers being asked.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.list.iter().flat_map(|source| &source.members)
+    }
+
+    /// All servers being asked.
+    pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.list.iter_mut().flat_map(|source| &mut source.members)
+    }
+
+    /// A server and the source it belongs to.
+    pub(super) fn find(&self, id: SourceId) -> Option<(&Source, &Member)> {
+        self.list.iter().find_map(|source| {
+            let member = source.members.iter().find(|member| member.id == id)?;
+            Some((source, member))
+        })
+    }
+
+    /// A server.
+    pub(super) fn member_mut(&mut self, id: SourceId) -> Option<&mut Member> {
+        self.members_mut().find(|member| member.id == id)
+    }
+
+    /// Adds a source. A literal address is asked from now on; a name first has to be looked up.
+    pub(super) fn add(
+        &mut self,
+        config: SourceConfig,
+        now: Timestamp<Raw>,
+        instruments: &mut Instruments,
+    ) -> Turnover {
+        let literal = match config.address.host {
+            Host::Address(ip) => Some(SocketAddr::new(ip, config.address.port)),
+            Host::Name(_) => None,
+        };
+        let address = config.address.clone();
+        self.list.push(Source {
+            naming: literal.is_none().then(|| Naming::new(now)),
+            config,
+            members: Vec::new(),
+        });
+        match literal {
+            Some(server) => self.adopt(&address, &[server], now, instruments),
+            None => Turnover::default(),
+        }
+    }
+
+    /// Removes a source; its sockets are closed.
+    pub(super) fn remove(&mut self, address: &SourceAddress) -> Turnover {
+        let mut turnover = Turnover::default();
+        if let Some(at) = self.list.iter().position(|s| s.config.address == *address) {
+            let gone = self.list.remove(at);
+            turnover.left = gone.members.iter().map(|member| member.id).collect();
+        }
+        turnover
+    }
+
+    /// Gives a source other settings; what is known of its servers stays. A pool that grows looks
+    /// for more, one that shrinks loses those that joined last.
+    pub(super) fn alter(
+        &mut self,
+        config: &SourceConfig,
+        now: Timestamp<Raw>,
+        instruments: &Instruments,
+    ) -> Turnover {
+        let mut turnover = Turnover::default();
+        let Some(source) = self.get_mut(&config.address) else {
+            return turnover;
+        };
+        source.config.settings = config.settings.clone();
+        let wanted = source.wanted();
+        let surplus = source.members.len().min(wanted);
+        turnover.left = source.members.drain(surplus..).map(|m| m.id).collect();
+        if source.members.len() < wanted
+            && let Some(naming) = &mut source.naming
+        {
+            naming.look_up_soon(now);
+        }
+        let client = client_config(&config.settings, instruments.best_stamp);
+        for member in &mut source.members {
+            member.asked.reconfigure(client);
+        }
+        turnover
+    }
+
+    /// The order of `order`, for reports.
+    pub(super) fn sort_like(&mut self, order: &[SourceConfig]) {
+        self.list.sort_by_key(|source| {
+            order
+                .iter()
+                .position(|config| config.address == source.config.address)
+        });
+    }
+
+    /// The addresses of a name have been found: takes as many servers as are wanted, and replaces
+    /// those that are lost.
+    pub(super) fn adopt(
+        &mut self,
+        address: &SourceAddress,
+        found: &[SocketAddr],
+        now: Timestamp<Raw>,
+        instruments: &mut Instruments,
+    ) -> Turnover {
+        let mut turnover = Turnover::default();
+        let taken: Vec<SocketAddr> = self.members().map(|m| m.asked.server()).collect();
+        let Some(source) = self.list.iter_mut().find(|s| s.config.address == *address) else {
+            return turnover;
+        };
+        let present: Vec<(SocketAddr, bool)> = source
+            .members
+            .iter()
+            .map(|member| (member.asked.server(), member.is_lost()))
+            .collect();
+        let (leave, join) = choose(source.wanted(), &present, found, &taken);
+        source.members.retain(|member| {
+            let leaves = leave.contains(&member.asked.server());
+            if leaves {
+                turnover.left.push(member.id);
+            }
+            !leaves
+        });
+        let settings = &source.config.settings;
+        for server in join {
+            let id = SourceId(self.ids);
+            self.ids = self.ids.wrapping_add(1);
+            let client = client_config(settings, instruments.best_stamp);
+            let asked = Association::new(server, id.0, client, now, instruments);
+            source.members.push(Member {
+                id,
+                asked,
+                last: None,
+                kiss: None,
+                refused: None,
+                last_rejection: None,
+                last_error: None,
+                logged: None,
+            });
+            turnover.joined.push((id, options(settings)));
+        }
+        turnover
+    }
+
+    /// What came of looking up a name, for when to look it up again.
+    pub(super) fn looked_up(
+        &mut self,
+        address: &SourceAddress,
+        failure: Option<&Unresolved>,
+        now: Timestamp<Raw>,
+    ) {
+        let Some(source) = self.get_mut(address) else {
+            return;
+        };
+        let wanted = source.wanted();
+        let complete = source.members.len() >= wanted;
+        let lost = source.members.iter().any(Member::is_lost);
+        let duplicate = source.members.is_empty() && failure.is_none();
+        let Some(naming) = &mut source.naming else {
+            return;
+        };
+        match failure {
+            Some(failure) => naming.failed(failure.to_string(), now),
+            None if duplicate => {
+                let why = "all its addresses are already asked for other sources";
+                naming.failed(why.to_owned(), now);
+            }
+            None => naming.succeeded(complete && !lost, now),
+        }
+    }
+
+    /// A server has fallen silent: its name may have moved.
+    pub(super) fn silent(&mut self, id: SourceId, now: Timestamp<Raw>) {
+        let source = self
+            .list
+            .iter_mut()
+            .find(|s| s.members.iter().any(|m| m.id == id));
+        if let Some(naming) = source.and_then(|source| source.naming.as_mut()) {
+            naming.look_up_soon(now);
+        }
+    }
+
+    /// The names whose time to be looked up has come. Each is given out once, and waited for until
+    /// [`Sources::looked_up`].
+    pub(super) fn due_names(&mut self, now: Timestamp<Raw>) -> Vec<SourceAddress> {
+        self.list
+            .iter_mut()
+            .filter_map(|source| {
+                let due = source.naming.as_mut()?.begin(now);
+                due.then(|| source.config.address.clone())
+            })
+            .collect()
+    }
+
+    /// When the next server or name has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Timestamp<Raw>> {
+        let names = self.list.iter().filter_map(|s| s.naming.as_ref()?.next());
+        let servers = self
+            .members()
+            .filter_map(|member| member.asked.next_timeout());
+        names.chain(servers).min()
+    }
+
+    /// The path or the clock is new: forgets what is under way with every server.
+    pub(super) fn restart(&mut self, now: Timestamp<Raw>) {
+        for member in self.members_mut() {
+            member.asked.restart(now);
+        }
+    }
+}
+
+/// How the discipline treats a source.
+pub(super) fn options(settings: &SourceSettings) -> SourceOptions {
+    SourceOptions {
+        poll: (settings.poll.min, settings.poll.max),
+    }
+}
+
+/// How a server is asked.
+pub(super) fn client_config(settings: &SourceSettings, best_stamp: StampKind) -> ClientConfig {
+    ClientConfig {
+        interleaved: settings.interleaved,
+        iburst: settings.iburst,
+        poll_min: settings.poll.min,
+        poll_max: settings.poll.max,
+        ports: match settings.ports {
+            PortChoice::PerRequest => PortPolicy::PerRequest,
+            PortChoice::Sticky => PortPolicy::Sticky,
+        },
+        max_delay: settings.max_delay,
+        best_stamp,
+        stamp_wait: STAMP_WAIT,
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything that has to work before the daemon can run.
+
+use std::{fmt, io};
+
+use clockwright_discipline::{Config as Rules, Discipline, Learnt};
+use clockwright_sys::adjust::AdjustError;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::daemon::{Daemon, Parts, Resolution};
+use super::logging::LevelSwitch;
+use super::reload::{max_slew, step_policy};
+use super::serve::ListenError;
+use super::state::StateFile;
+use crate::cli::RunArgs;
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::control::{ClockName, ControlError, ControlSocket, Steering};
+use crate::measure::Wakes;
+
+/// Why the daemon cannot run.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// The clock cannot be opened.
+    Clock(AdjustError),
+    /// There can be no control socket.
+    Control(ControlError),
+    /// An address cannot be served on.
+    Listen(ListenError),
+    /// Signals cannot be received.
+    Signals(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clock(error) => write!(f, "the system clock cannot be taken over: {error}"),
+            Self::Control(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::Signals(error) => write!(f, "signals cannot be received: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Signals(error)
+    }
+}
+
+/// A daemon that is about to run.
+pub(super) struct Started {
+    /// The daemon.
+    pub(super) daemon: Daemon,
+    /// Its control socket, if it could be made.
+    pub(super) control: Option<ControlSocket>,
+}
+
+/// Opens everything. To be called within the tokio runtime.
+///
+/// # Errors
+/// What cannot be opened, and what to do.
+pub(super) fn start(
+    args: &RunArgs,
+    config: Config,
+    level: LevelSwitch,
+    wakes: Wakes,
+    resolutions: mpsc::UnboundedSender<Resolution>,
+) -> Result<Started, StartError> {
+    // First, since it is what tells that another daemon is running already.
+    let control = bind_control(&config)?;
+    let clock = clock::open(&config.clock, args.no_adjust).map_err(StartError::Clock)?;
+    introduce(clock.as_ref());
+    let (state, made) = StateFile::new(&config.state.directory, clock.name());
+    if let Err(error) = made {
+        warn!("{error}");
+    }
+    let discipline = Discipline::new(Rules {
+        step: step_policy(&config.clock),
+        max_slew: max_slew(&config.clock),
+        learnt: learnt(&state, clock.as_ref()),
+    });
+    let listen = config.server.as_ref().map(|server| server.listen.clone());
+    let mut daemon = Daemon::new(Parts {
+        main_file: args.config.clone(),
+        config,
+        level,
+        clock,
+        discipline,
+        state,
+        wakes,
+        resolutions,
+    });
+    daemon
+        .listen_on(&listen.unwrap_or_default())
+        .map_err(StartError::Listen)?;
+    Ok(Started { daemon, control })
+}
+
+/// The control socket. A daemon that only cannot write there works all the same; one that would
+/// be the second does not.
+fn bind_control(config: &Config) -> Result<Option<ControlSocket>, StartError> {
+    match ControlSocket::bind(&config.control) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error @ ControlError::Io { .. }) => {
+            warn!("{error}; `clockwright status` and `sources` will not work. Set control.socket");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Control(error)),
+    }
+}
+
+/// Says what is going to happen to which clock.
+fn introduce(clock: &dyn Clock) {
+    let version = env!("CARGO_PKG_VERSION");
+    match (clock.name(), clock.steering()) {
+        (ClockName::System, Steering::Adjusting) => {
+            info!("clockwright {version}: steering the system clock");
+        }
+        (ClockName::System, Steering::Disabled) => {
+            info!(
+                "clockwright {version}: measuring the system clock, not steering it: --no-adjust"
+            );
+        }
+        (ClockName::System, Steering::NotPermitted) => warn!(
+            "clockwright {version}: measuring the system clock, not steering it: CAP_SYS_TIME is \
+             missing; start as root, or with AmbientCapabilities=CAP_SYS_TIME. Containers need \
+             --cap-add SYS_TIME"
+        ),
+        (ClockName::Virtual, _) => {
+            info!("clockwright {version}: steering a virtual clock; the host's is not touched");
+        }
+    }
+}
+
+/// What is known of the oscillator: from the last run, or from whoever steered the clock before.
+fn learnt(state: &StateFile, clock: &dyn Clock) -> Learnt {
+    match state.load() {
+        Ok(Some(learnt)) => {
+            info!(
+                "going on from a frequency of {:+.3} ppm, known to {:.3} ppm",
+                learnt.frequency * 1e6,
+                learnt.frequency_sd * 1e6
+            );
+            return learnt;
+        }
+        Ok(None) => {}
+        Err(error) => warn!("{error}"),
+    }
+    Learnt {
+        frequency: clock.rate(),
+        ..Learnt::default()
+    }
+}

@@ -1,0 +1,328 @@
+//! What survives a restart: the oscillator's frequency, and how well it is known.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::{fmt, time};
+
+use clockwright_discipline::Learnt;
+use serde::{Deserialize, Serialize};
+
+use crate::control::ClockName;
+
+/// The file's name in the state directory.
+const NAME: &str = "drift.json";
+/// The format this program writes, and the only one it reads.
+const FORMAT: u32 = 1;
+/// Longest file read, octets.
+const MAX_FILE: u64 = 4096;
+/// The kernel calibrates its oscillator anew at each boot, and the temperature is another, s/s.
+const REBOOT_SD: f64 = 1e-6;
+/// What a restart alone makes uncertain, s/s.
+const RESTART_SD: f64 = 20e-9;
+/// No crystal that works is further off than this, s/s.
+const MAX_FREQUENCY: f64 = 1e-3;
+
+/// The file, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Saved {
+    format: u32,
+    /// The clock that was disciplined: what is true of one is not of another.
+    clock: ClockName,
+    /// UTC's frequency against the oscillator.
+    frequency_ppm: f64,
+    /// Its standard deviation.
+    frequency_uncertainty_ppm: f64,
+    /// Random walk of the frequency, s/s per √s.
+    wander: f64,
+    /// When it was saved, by the clock of the time.
+    saved_at_unix_s: u64,
+    /// The boot it was learnt in.
+    boot_id: Option<String>,
+}
+
+/// Why there is nothing to go on from.
+#[derive(Debug)]
+pub(super) enum StateError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// It can, and makes no sense.
+    Damaged(PathBuf, String),
+    /// It is about another clock.
+    OtherClock(PathBuf),
+    /// The file cannot be written.
+    Unwritable(PathBuf, io::Error),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(
+                f,
+                "cannot read {}: {error}; going on without: the frequency is learnt anew",
+                path.display()
+            ),
+            Self::Damaged(path, why) => write!(
+                f,
+                "{} is damaged ({why}); going on without: the frequency is learnt anew, and the \
+                 file is written again within the hour",
+                path.display()
+            ),
+            Self::OtherClock(path) => write!(
+                f,
+                "{} was written for another kind of clock; going on without",
+                path.display()
+            ),
+            Self::Unwritable(path, error) => write!(
+                f,
+                "cannot write {}: {error}; after a restart the frequency will have to be learnt \
+                 anew, which takes minutes. Make the directory writable for this daemon, or set \
+                 state.directory",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+/// The state file of one daemon.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    path: PathBuf,
+    clock: ClockName,
+}
+
+impl StateFile {
+    /// The file in `directory`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// The directory is not there and cannot be made. The file can be tried all the same.
+    pub(super) fn new(directory: &Path, clock: ClockName) -> (Self, Result<(), StateError>) {
+        let file = Self {
+            path: directory.join(NAME),
+            clock,
+        };
+        let made = match DirBuilder::new()
+            .mode(0o755)
+            .recursive(true)
+            .create(directory)
+        {
+            Ok(()) => Ok(()),
+            Err(error) => Err(StateError::Unwritable(file.path.clone(), error)),
+        };
+        (file, made)
+    }
+
+    /// What was learnt before; `None` if nothing ever was.
+    ///
+    /// # Errors
+    /// Something was, and cannot be used.
+    pub(super) fn load(&self) -> Result<Option<Learnt>, StateError> {
+        let mut text = String::new();
+        let read =
+            File::open(&self.path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(StateError::Damaged(
+                    self.path.clone(),
+                    "not text".to_owned(),
+                ));
+            }
+            Err(error) => return Err(StateError::Unreadable(self.path.clone(), error)),
+        }
+        let damaged = |why: String| StateError::Damaged(self.path.clone(), why);
+        let saved: Saved = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        if saved.format != FORMAT {
+            return Err(damaged(format!("format {} is unknown", saved.format)));
+        }
+        if saved.clock != self.clock {
+            return Err(StateError::OtherClock(self.path.clone()));
+        }
+        saved
+            .learnt(unix_now(), boot_id().as_deref())
+            .map(Some)
+            .map_err(damaged)
+    }
+
+    /// Keeps what has been learnt: under another name first, so that a power failure leaves
+    /// either the old file or the new one.
+    ///
+    /// # Errors
+    /// The kernel refused a step.
+    pub(super) fn save(&self, learnt: &Learnt) -> Result<(), StateError> {
+        let saved = Saved {
+            format: FORMAT,
+            clock: self.clock,
+            frequency_ppm: learnt.frequency * 1e6,
+            frequency_uncertainty_ppm: learnt.frequency_sd * 1e6,
+            wander: learnt.wander,
+            saved_at_unix_s: unix_now(),
+            boot_id: boot_id(),
+        };
+        self.replace(&saved)
+            .map_err(|error| StateError::Unwritable(self.path.clone(), error))
+    }
+
+    fn replace(&self, saved: &Saved) -> io::Result<()> {
+        let draft = self.path.with_extension("json.new");
+        let mut text = serde_json::to_vec_pretty(saved)?;
+        text.push(b'\n');
+        let mut file = File::create(&draft)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&draft, &self.path)?;
+        // The name is in the directory, which has to reach the disk too.
+        match self.path.parent() {
+            Some(directory) => File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Saved {
+    /// What it is worth now: the frequency has wandered since, and a reboot changed more.
+    fn learnt(&self, now_unix_s: u64, boot_id: Option<&str>) -> Result<Learnt, String> {
+        let frequency = self.frequency_ppm * 1e-6;
+        let saved_sd = self.frequency_uncertainty_ppm * 1e-6;
+        if !(frequency.abs() <= MAX_FREQUENCY) {
+            return Err(format!(
+                "a frequency of {} ppm is impossible",
+                self.frequency_ppm
+            ));
+        }
+        if !(saved_sd > 0.0 && saved_sd <= MAX_FREQUENCY && self.wander > 0.0 && self.wander < 1e-3)
+        {
+            return Err("uncertainty or wander are impossible".to_owned());
+        }
+        // By a clock that may have been wrong then or be wrong now; it only makes us less sure.
+        let age_s = now_unix_s.abs_diff(self.saved_at_unix_s).min(30 * 86_400) as f64;
+        let same_boot = self.boot_id.is_some() && self.boot_id.as_deref() == boot_id;
+        let restart_sd = if same_boot { RESTART_SD } else { REBOOT_SD };
+        let variance = saved_sd.powi(2) + self.wander.powi(2) * age_s + restart_sd.powi(2);
+        Ok(Learnt {
+            frequency,
+            frequency_sd: variance.sqrt().min(Learnt::default().frequency_sd),
+            wander: self.wander,
+        })
+    }
+}
+
+/// Which boot this is; the kernel's random name for it.
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+fn unix_now() -> u64 {
+    time::SystemTime::now()
+        .duration_since(time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of this test's own, removed afterwards.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let unique = format!("clockwright-state-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(unique);
+            let _ = fs::remove_dir_all(&path);
+            Self(path)
+        }
+
+        fn file(&self, clock: ClockName) -> StateFile {
+            let (file, made) = StateFile::new(&self.0, clock);
+            made.unwrap();
+            file
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const LEARNT: Learnt = Learnt {
+        frequency: 12.345e-6,
+        frequency_sd: 3e-9,
+        wander: 2e-10,
+    };
+
+    #[test]
+    fn what_is_saved_comes_back_a_little_less_sure() {
+        let scratch = Scratch::new("round-trip");
+        let file = scratch.file(ClockName::System);
+        assert!(file.load().unwrap().is_none());
+        file.save(&LEARNT).unwrap();
+        let back = file.load().unwrap().unwrap();
+        assert!((back.frequency - LEARNT.frequency).abs() < 1e-15);
+        assert!(back.frequency_sd > LEARNT.frequency_sd && back.frequency_sd < 30e-9);
+        // No draft is left behind.
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_boot_and_age_make_it_less_sure() {
+        let saved = Saved {
+            format: FORMAT,
+            clock: ClockName::System,
+            frequency_ppm: 1.0,
+            frequency_uncertainty_ppm: 0.001,
+            wander: 1e-9,
+            saved_at_unix_s: 1_000_000,
+            boot_id: Some("a".to_owned()),
+        };
+        let sd = |now, boot| saved.learnt(now, boot).unwrap().frequency_sd;
+        assert!(sd(1_000_000, Some("a")) < 25e-9);
+        assert!(sd(1_000_000, Some("b")) >= REBOOT_SD);
+        assert!(sd(1_000_000, None) >= REBOOT_SD);
+        assert!(sd(1_000_000 + 40_000, Some("a")) > 190e-9);
+    }
+
+    #[test]
+    fn damage_is_named_and_survived() {
+        let scratch = Scratch::new("damage");
+        let file = scratch.file(ClockName::System);
+        file.save(&LEARNT).unwrap();
+        let good = fs::read_to_string(&file.path).unwrap();
+        for (bad, why) in [
+            (String::new(), "EOF"),
+            (good.chars().take(40).collect(), "EOF"),
+            (good.replace("\"format\": 1", "\"format\": 2"), "format 2"),
+            (good.replace("12.345", "12345.0"), "impossible"),
+            (good.replace("0.003", "-1.0"), "impossible"),
+            ("\u{0}".repeat(100), "expected value"),
+        ] {
+            fs::write(&file.path, &bad).unwrap();
+            let error = file.load().unwrap_err();
+            assert!(matches!(error, StateError::Damaged(..)), "{bad}: {error}");
+            assert!(error.to_string().contains(why), "{bad}: {error}");
+        }
+        fs::write(&file.path, [0xff; 10]).unwrap();
+        assert!(matches!(file.load(), Err(StateError::Damaged(..))));
+    }
+
+    #[test]
+    fn what_was_learnt_of_a_virtual_clock_is_not_the_systems() {
+        let scratch = Scratch::new("other");
+        scratch.file(ClockName::Virtual).save(&LEARNT).unwrap();
+        let error = scratch.file(ClockName::System).load().unwrap_err();
+        assert!(matches!(error, StateError::OtherClock(_)));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_says_what_it_costs() {
+        let (file, made) = StateFile::new(Path::new("/proc/clockwright"), ClockName::System);
+        assert!(made.unwrap_err().to_string().contains("state.directory"));
+        assert!(file.save(&LEARNT).is_err());
+    }
+}

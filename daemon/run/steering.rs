@@ -1,0 +1,224 @@
+//! From an exchange to the clock: the part of the daemon that turns measurements into time.
+
+use clockwright_discipline::{
+    self as discipline, Action, ClockReading, Sample, SourceId, State, Upstream, Verdict,
+};
+use clockwright_ntp::{Exchange, Leap};
+use clockwright_sys::adjust::Announcement;
+use clockwright_timebase::{Duration, Timestamp, Utc};
+use tracing::{debug, error, info, warn};
+
+use super::daemon::Daemon;
+use super::leap;
+use super::notify;
+use super::reference;
+use super::serve::About;
+use crate::clock::shown_at;
+use crate::output::si::{signed, span};
+
+/// No clock that is right shows less: 2026-01-01. Where the host's does (a dead battery), NTP's
+/// eras are told apart from here (RFC 5905 section 6).
+const EARLIEST: Timestamp<Utc> = Timestamp::from_timespec(1_767_225_600, 0);
+
+/// What the kernel can be told at most.
+const LARGEST_ERROR: Duration = Duration::from_secs(16);
+
+impl Daemon {
+    /// Takes in a completed exchange.
+    pub(super) fn take_exchange(&mut self, id: SourceId, exchange: &Exchange) {
+        let reading = self.reading();
+        let measured = exchange.measure(reading.clock.max(EARLIEST));
+        let sample = Sample {
+            at: measured.at,
+            offset: measured.offset,
+            delay: measured.delay,
+            uncertainty: measured.uncertainty,
+            upstream: upstream(exchange),
+        };
+        let Some(member) = self.sources.member_mut(id) else {
+            return;
+        };
+        member.last = Some((*exchange, measured.delay));
+        member.kiss = None;
+        member.refused = None;
+        let verdict = self.discipline.handle_sample(id, &sample, reading);
+        debug!(
+            source = id.0,
+            offset_s = (sample.offset + reading.raw.since_epoch() - reading.clock.since_epoch())
+                .as_secs_f64(),
+            delay_s = sample.delay.as_secs_f64(),
+            interleaved = exchange.interleaved,
+            "sample: {verdict:?}"
+        );
+        if !matches!(verdict, None | Some(Verdict::Suspect | Verdict::OutOfOrder)) {
+            self.counts.samples += 1;
+        }
+        self.carry_out();
+        self.judge();
+        self.tell();
+    }
+
+    /// Does what the discipline wants done.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(action) = self.discipline.poll_action() {
+            match action {
+                Action::SetFrequency { frequency } => self.set_frequency(frequency),
+                Action::Step { by } => self.step(by),
+                Action::SetPoll { id, poll } => {
+                    if let Some(member) = self.sources.member_mut(id) {
+                        member.asked.client_mut().set_poll(poll);
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_frequency(&mut self, frequency: f64) {
+        let now = self.clock.timescale().now();
+        let Some(helm) = self.clock.helm() else {
+            return;
+        };
+        if let Err(failure) = helm.set_frequency(frequency)
+            && let Some(leave) = self.limiter.leave("adjust", now)
+        {
+            error!("the clock's frequency cannot be set: {failure}{leave}");
+        }
+    }
+
+    fn step(&mut self, by: Duration) {
+        let stamps_packets = self.clock.stamps_packets();
+        let Some(helm) = self.clock.helm() else {
+            return;
+        };
+        if let Err(failure) = helm.step(by) {
+            error!("the clock cannot be stepped: {failure}");
+            return;
+        }
+        self.counts.steps += 1;
+        info!("the clock was stepped by {}", signed(by.as_secs_f64()));
+        self.servers.clock_stepped();
+        if stamps_packets {
+            self.own_steps += 1;
+            // Packets under way bear stamps of the clock as it was.
+            self.sources.restart(self.clock.timescale().now());
+        }
+    }
+
+    /// Logs how the parts that sources play have changed.
+    pub(super) fn judge(&mut self) {
+        let reading = self.reading();
+        let now = reading.raw;
+        let mut changed = Vec::new();
+        for member in self.sources.members_mut() {
+            let Some(status) = self.discipline.source_status(member.id, reading) else {
+                continue;
+            };
+            if member.logged.replace(status.state) != Some(status.state) {
+                changed.push((member.id, status));
+            }
+        }
+        for (id, status) in changed {
+            let Some((source, member)) = self.sources.find(id) else {
+                continue;
+            };
+            let name = source.member_name(member);
+            let (state, reason) = (status.state.name(), status.reason);
+            match status.state {
+                State::Falseticker | State::Unusable => {
+                    if let Some(leave) = self.limiter.leave("false", now) {
+                        warn!("{name}: {state}: {reason}{leave}");
+                    }
+                }
+                State::Selected | State::Combined | State::Candidate => {
+                    if let Some(leave) = self.limiter.leave("part", now) {
+                        info!("{name}: {state}: {reason}{leave}");
+                    }
+                }
+                // Logged where it comes from, or not worth a line.
+                State::Waiting | State::Unreachable => {}
+            }
+        }
+    }
+
+    /// Tells the kernel and the operator how good the clock is.
+    pub(super) fn tell(&mut self) {
+        let reading = self.reading();
+        let status = self.discipline.status(reading);
+        let announcement = Announcement {
+            synchronized: status.synchronized,
+            leap: leap::for_kernel(self.discipline.leap(), reading.clock),
+            max_error: bounded(status.error_bound_s),
+            est_error: bounded(status.offset_s.abs() + status.offset_sd_s),
+            tai_offset: None,
+        };
+        if let Some(helm) = self.clock.helm()
+            && let Err(failure) = helm.announce(&announcement)
+            && let Some(leave) = self.limiter.leave("announce", reading.raw)
+        {
+            error!("the kernel cannot be told how good the clock is: {failure}{leave}");
+        }
+        let before = self.told_synchronized.replace(status.synchronized);
+        if before == Some(status.synchronized) {
+            return;
+        }
+        if status.synchronized {
+            let text = format!(
+                "synchronised: stratum {}, offset {}, error below {}",
+                status.stratum,
+                signed(status.offset_s),
+                span(status.error_bound_s)
+            );
+            info!("{text}");
+            notify::status(&text);
+        } else if before == Some(true) {
+            let text = "not synchronised any more: no source can be believed";
+            warn!("{text}");
+            notify::status(text);
+        }
+    }
+
+    /// What is said about the clock to those who ask.
+    pub(super) fn about(&self, reading: ClockReading) -> About {
+        let status = self.discipline.status(reading);
+        let selected = status.selected.and_then(|id| self.sources.find(id));
+        About {
+            status,
+            reference_id: selected
+                .map(|(_, member)| reference::of_server(member.asked.server().ip())),
+            leap: match self.discipline.leap() {
+                discipline::Leap::None => Leap::None,
+                discipline::Leap::Insert => Leap::Insert,
+                discipline::Leap::Delete => Leap::Delete,
+            },
+            precision: self.precision,
+            now: reading.clock,
+            updated: status
+                .updated
+                .map(|updated| shown_at(reading, status.frequency, updated)),
+        }
+    }
+}
+
+/// What a server says of its own clock.
+fn upstream(exchange: &Exchange) -> Upstream {
+    Upstream {
+        stratum: exchange.stratum,
+        leap: match exchange.leap {
+            Leap::Insert => discipline::Leap::Insert,
+            Leap::Delete => discipline::Leap::Delete,
+            Leap::None | Leap::Unsynchronized => discipline::Leap::None,
+        },
+        root_delay: exchange.root_delay,
+        root_dispersion: exchange.root_dispersion,
+        reference_id: exchange.reference_id.0,
+    }
+}
+
+/// An error as the kernel takes it.
+fn bounded(seconds: f64) -> Duration {
+    if seconds.is_finite() {
+        Duration::from_secs_f64(seconds).min(LARGEST_ERROR)
+    } else {
+        LARGEST_ERROR
+    }
+}

@@ -1,0 +1,274 @@
+//! What the daemon tells about itself over the control socket.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use clockwright_discipline::{ClockReading, Reason, SourceStatus, State};
+use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection};
+use clockwright_timebase::Duration;
+
+use super::daemon::{Daemon, explain};
+use super::sources::{Member, Source};
+use crate::config::SourceKind;
+use crate::control::{
+    AuthReport, LeapReport, SourceReport, SourceState, StampReport, StatusReport, View,
+};
+
+impl View for RefCell<Daemon> {
+    fn status(&self) -> StatusReport {
+        self.borrow().status_report()
+    }
+
+    fn sources(&self) -> Vec<SourceReport> {
+        self.borrow().source_reports()
+    }
+}
+
+impl Daemon {
+    fn status_report(&self) -> StatusReport {
+        let reading = self.reading();
+        let about = self.about(reading);
+        let status = about.status;
+        let known = status.updated.is_some();
+        let synchronized = status.synchronized;
+        let estimate = |value: f64| (known && value.is_finite()).then_some(value);
+        let count = |which: fn(&SourceState) -> bool| {
+            let states = self.sources.members().map(|m| self.judgement(m, reading).0);
+            u32::try_from(states.filter(which).count()).unwrap_or(u32::MAX)
+        };
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: (reading.raw - self.started).as_secs_f64(),
+            clock: self.clock.name(),
+            steering: self.clock.steering(),
+            synchronized,
+            stratum: if synchronized { status.stratum } else { 16 },
+            reference_id: about
+                .reference_id
+                .filter(|_| synchronized)
+                .map(|id| id.display(status.stratum).to_string()),
+            reference_name: status
+                .selected
+                .filter(|_| synchronized)
+                .and_then(|id| Some(self.sources.find(id)?.0.name())),
+            leap: if synchronized {
+                leap_report(about.leap)
+            } else {
+                LeapReport::Unsynchronized
+            },
+            offset_s: estimate(status.offset_s),
+            frequency_ppm: estimate(status.frequency * 1e6),
+            frequency_uncertainty_ppm: estimate(status.frequency_sd * 1e6),
+            root_delay_s: estimate(status.root_delay_s),
+            root_dispersion_s: estimate(status.root_dispersion_s),
+            error_bound_s: estimate(status.error_bound_s),
+            true_error_s: self.clock.true_error().map(Duration::as_secs_f64),
+            last_update_age_s: status
+                .updated
+                .map(|updated| (reading.raw - updated).as_secs_f64()),
+            samples: self.counts.samples,
+            steps: self.counts.steps,
+            sources: count(|_| true),
+            sources_reachable: u32::try_from(
+                self.sources
+                    .members()
+                    .filter(|m| m.asked.client().reach() != 0)
+                    .count(),
+            )
+            .unwrap_or(u32::MAX),
+            sources_used: count(|state| {
+                matches!(state, SourceState::Selected | SourceState::Combined)
+            }),
+        }
+    }
+
+    fn source_reports(&self) -> Vec<SourceReport> {
+        let reading = self.reading();
+        let mut reports = Vec::new();
+        for source in self.sources.iter() {
+            if source.members.is_empty() {
+                reports.push(unresolved(source));
+            }
+            for member in &source.members {
+                reports.push(self.source_report(source, member, reading));
+            }
+        }
+        reports
+    }
+
+    /// The part a server plays, and why, in words.
+    fn judgement(&self, member: &Member, reading: ClockReading) -> (SourceState, Option<String>) {
+        let client = member.asked.client();
+        if let (true, Some(code)) = (client.denied(), member.kiss) {
+            return (SourceState::Unusable, Some(explain(code)));
+        }
+        // It answers, but nothing that could be used.
+        if client.reach() == 0
+            && let Some(rejection) = member.refused.filter(is_an_answer)
+        {
+            return (SourceState::Unusable, Some(rejection.to_string()));
+        }
+        let Some(status) = self.discipline.source_status(member.id, reading) else {
+            return (SourceState::Starting, None);
+        };
+        let state = match status.state {
+            State::Selected => SourceState::Selected,
+            State::Combined => SourceState::Combined,
+            State::Candidate => SourceState::Candidate,
+            State::Falseticker => SourceState::Falseticker,
+            State::Unusable => SourceState::Unusable,
+            State::Waiting => SourceState::Starting,
+            State::Unreachable => SourceState::Unreachable,
+        };
+        let silent = matches!(
+            status.reason,
+            Reason::NoAnswer | Reason::FewSamples { have: 0, .. }
+        );
+        let reason = match &member.last_error {
+            Some(error) if silent && client.reach() == 0 => error.clone(),
+            _ => status.reason.to_string(),
+        };
+        (state, Some(reason))
+    }
+
+    fn source_report(
+        &self,
+        source: &Source,
+        member: &Member,
+        reading: ClockReading,
+    ) -> SourceReport {
+        let client = member.asked.client();
+        let statistics = client.statistics();
+        let (state, reason) = self.judgement(member, reading);
+        let status = self.discipline.source_status(member.id, reading);
+        let of_status = |field: fn(&SourceStatus) -> Option<f64>| {
+            status
+                .as_ref()
+                .and_then(field)
+                .filter(|value| value.is_finite())
+        };
+        let last = member.last.map(|(exchange, _)| exchange);
+        let of_last =
+            |field: fn(&Exchange) -> Duration| last.as_ref().map(|l| field(l).as_secs_f64());
+        SourceReport {
+            name: source.name(),
+            pool: source.config.address.kind == SourceKind::Pool,
+            address: Some(member.asked.server().ip().to_string()),
+            port: member.asked.server().port(),
+            state,
+            reason,
+            stratum: last.map(|exchange| exchange.stratum),
+            leap: last.map(|exchange| leap_report(exchange.leap)),
+            reference_id: last.map(|e| e.reference_id.display(e.stratum).to_string()),
+            poll: client.poll().log2(),
+            poll_s: client.poll().as_secs_f64(),
+            reach: client.reach(),
+            reachable: client.reach() != 0,
+            auth: AuthReport::None,
+            interleaved: client.interleaved(),
+            tx_stamp: last.map(|exchange| StampReport::from(exchange.t1.kind)),
+            rx_stamp: last.map(|exchange| StampReport::from(exchange.t4.kind)),
+            offset_s: of_status(|status| status.offset_s),
+            delay_s: member.last.map(|(_, delay)| delay.as_secs_f64()),
+            jitter_s: of_status(|status| (status.samples > 0).then_some(status.jitter_s)),
+            frequency_ppm: of_status(|status| status.frequency.map(|f| f * 1e6)),
+            root_delay_s: of_last(|exchange| exchange.root_delay),
+            root_dispersion_s: of_last(|exchange| exchange.root_dispersion),
+            error_bound_s: of_status(|status| status.error_bound_s),
+            last_sample_age_s: of_status(|status| status.last_sample_age_s),
+            sent: statistics.requests - statistics.send_failures,
+            received: statistics.basic_replies + statistics.interleaved_replies,
+            rejected: rejected(statistics),
+            last_rejection: member.last_rejection.map(|r| r.to_string()),
+            last_error: member.last_error.clone(),
+        }
+    }
+}
+
+/// A source whose name has no address yet.
+fn unresolved(source: &Source) -> SourceReport {
+    let error = source.naming.as_ref().and_then(|naming| naming.error());
+    let poll = source.config.settings.poll.min;
+    SourceReport {
+        name: source.name(),
+        pool: source.config.address.kind == SourceKind::Pool,
+        address: None,
+        port: source.config.address.port,
+        state: SourceState::Unresolved,
+        reason: Some(error.unwrap_or("the name is being looked up").to_owned()),
+        stratum: None,
+        leap: None,
+        reference_id: None,
+        poll: poll.log2(),
+        poll_s: poll.as_secs_f64(),
+        reach: 0,
+        reachable: false,
+        auth: AuthReport::None,
+        interleaved: false,
+        tx_stamp: None,
+        rx_stamp: None,
+        offset_s: None,
+        delay_s: None,
+        jitter_s: None,
+        frequency_ppm: None,
+        root_delay_s: None,
+        root_dispersion_s: None,
+        error_bound_s: None,
+        last_sample_age_s: None,
+        sent: 0,
+        received: 0,
+        rejected: BTreeMap::new(),
+        last_rejection: None,
+        last_error: error.map(str::to_owned),
+    }
+}
+
+/// Did the server itself send this, rather than anybody?
+const fn is_an_answer(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::Unsynchronized { .. }
+            | Rejection::RootDistance(_)
+            | Rejection::ZeroTimestamp
+            | Rejection::Turnaround(_)
+            | Rejection::StampOrder(_)
+            | Rejection::NegativeDelay(_)
+            | Rejection::DelayTooLong(_)
+    )
+}
+
+const fn leap_report(leap: Leap) -> LeapReport {
+    match leap {
+        Leap::None => LeapReport::None,
+        Leap::Insert => LeapReport::Insert,
+        Leap::Delete => LeapReport::Delete,
+        Leap::Unsynchronized => LeapReport::Unsynchronized,
+    }
+}
+
+/// The reasons that have occurred, with their counts.
+fn rejected(statistics: &ClientStatistics) -> BTreeMap<String, u64> {
+    let s = statistics;
+    [
+        ("too_short", s.too_short),
+        ("version", s.version),
+        ("mode", s.mode),
+        ("framing", s.framing),
+        ("unexpected_mac", s.unexpected_mac),
+        ("unexpected", s.unexpected),
+        ("duplicate", s.duplicate),
+        ("bogus_origin", s.bogus_origin),
+        ("zero_timestamp", s.zero_timestamp),
+        ("unsynchronized", s.unsynchronized),
+        ("root_distance", s.root_distance),
+        ("turnaround", s.turnaround),
+        ("no_transmit_stamp", s.no_transmit_stamp),
+        ("stamp_order", s.stamp_order),
+        ("negative_delay", s.negative_delay),
+        ("delay_too_long", s.delay_too_long),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(reason, count)| (reason.to_owned(), count))
+    .collect()
+}
