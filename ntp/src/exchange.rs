@@ -84,3 +84,95 @@ pub struct Measurement {
     /// Raw: half the sum of both bounds.
     pub uncertainty: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn exchange(
+        t1: Timestamp<Raw>,
+        t2: Timestamp<Utc>,
+        t3: Timestamp<Utc>,
+        t4: Timestamp<Raw>,
+    ) -> Exchange {
+        Exchange {
+            t1: Stamp::exact(t1, StampKind::Kernel),
+            t2: t2.into(),
+            t3: t3.into(),
+            t4: Stamp::exact(t4, StampKind::Kernel),
+            interleaved: false,
+            leap: Leap::None,
+            stratum: 1,
+            poll: 0,
+            precision: -25,
+            root_delay: Duration::ZERO,
+            root_dispersion: Duration::ZERO,
+            reference_id: ReferenceId::ZERO,
+            reference_time: NtpTimestamp::ZERO,
+        }
+    }
+
+    #[test]
+    fn offset_and_delay_of_rfc_5905_section_8() {
+        // Out in 3 ms, 1 ms there, back in 5 ms; UTC is 1000 s ahead of Raw.
+        let raw = |ms| Timestamp::from_epoch(Duration::from_millis(ms));
+        let utc = |ms: i64| Timestamp::from_epoch(Duration::from_millis(1_000_000 + ms));
+        let mut exchange = exchange(raw(0), utc(3), utc(4), raw(9));
+        exchange.t1.uncertainty = Duration::from_micros(2);
+        exchange.t4.uncertainty = Duration::from_micros(4);
+        let measured = exchange.measure(utc(500));
+        let close = |a: Duration, b: Duration| (a - b).abs() < Duration::from_nanos(1);
+        assert!(
+            close(measured.offset, Duration::from_millis(999_999)),
+            "{measured:?}"
+        );
+        assert!(close(measured.delay, Duration::from_millis(8)));
+        assert_eq!(
+            measured.at,
+            Timestamp::from_epoch(Duration::from_micros(4500))
+        );
+        assert_eq!(measured.uncertainty, Duration::from_micros(3));
+    }
+
+    #[test]
+    fn kinds_are_told() {
+        let zero = Timestamp::EPOCH;
+        let mut exchange = exchange(zero, Timestamp::EPOCH, Timestamp::EPOCH, zero);
+        assert!(!exchange.is_mixed());
+        exchange.t1.kind = StampKind::Hardware;
+        assert!(exchange.is_mixed());
+        assert_eq!(exchange.worst_kind(), StampKind::Kernel);
+    }
+
+    /// 2036-02-07T06:28:16Z.
+    const ROLL_OVER: i64 = 2_085_978_496;
+
+    proptest! {
+        /// The truth comes out exactly as far as the wire carries it, in any era, across its end,
+        /// and wherever the pivot is; the error is half the asymmetry.
+        #[test]
+        fn the_truth_comes_out(
+            t1 in -1i64 << 50..1 << 50,
+            near in prop_oneof![
+                -5_000_000_000i64..5_000_000_000, -1i64 << 60..1 << 60],
+            out in 0i64..1 << 34, turnaround in 0i64..1 << 32, back in 0i64..1 << 34,
+            pivot_error in -(1i64 << 30)..1 << 30,
+        ) {
+            let nanos = Duration::from_nanos;
+            let t1 = Timestamp::<Raw>::from_epoch(nanos(t1));
+            let offset = Duration::from_secs(ROLL_OVER) + nanos(near) - t1.since_epoch();
+            let t2 = (t1 + nanos(out)).shifted_to::<Utc>(offset);
+            let t3 = t2 + nanos(turnaround);
+            let t4 = t1 + nanos(out + turnaround + back);
+            let pivot = t2 + Duration::from_secs(pivot_error);
+            let measured = exchange(t1, t2, t3, t4).measure(pivot);
+            let resolution = Duration::from_ntp_fractions(1);
+            prop_assert!((measured.delay - nanos(out + back)).abs() <= resolution);
+            let expected = offset + nanos(out - back).half();
+            prop_assert!((measured.offset - expected).abs() <= resolution);
+            prop_assert_eq!(measured.at, t1 + nanos(out + turnaround + back).half());
+        }
+    }
+}

@@ -131,3 +131,116 @@ impl fmt::Debug for NtpShort {
         write!(f, "{:?}", self.to_duration())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2036-02-07T06:28:16Z, where era 0 ends (RFC 5905 section 6).
+    const ROLL_OVER: i64 = 2_085_978_496;
+
+    fn utc(secs: i64, nanos: i64) -> Timestamp<Utc> {
+        Timestamp::from_timespec(secs, nanos)
+    }
+
+    #[test]
+    fn dates_of_rfc_5905_figure_4() {
+        let seconds = |instant| NtpTimestamp::from(instant).to_bits() >> 32;
+        assert_eq!(seconds(utc(-2_208_988_800, 0)), 0, "1900-01-01");
+        assert_eq!(seconds(utc(0, 0)), 2_208_988_800, "1970-01-01");
+        assert_eq!(seconds(utc(63_072_000, 0)), 2_272_060_800, "1972-01-01");
+        assert_eq!(seconds(utc(946_598_400, 0)), 3_155_587_200, "1999-12-31");
+        assert_eq!(seconds(utc(ROLL_OVER - 1, 0)), 0xffff_ffff);
+        assert_eq!(seconds(utc(ROLL_OVER, 0)), 0);
+    }
+
+    #[test]
+    fn the_pivot_chooses_the_era() {
+        let just_after = NtpTimestamp::from_bits(5 << 32);
+        assert_eq!(
+            just_after.to_utc(utc(ROLL_OVER - 60, 0)),
+            utc(ROLL_OVER + 5, 0)
+        );
+        assert_eq!(
+            just_after.to_utc(utc(ROLL_OVER + 60, 0)),
+            utc(ROLL_OVER + 5, 0)
+        );
+        assert_eq!(
+            just_after.to_utc(utc(-2_208_988_800, 0)),
+            utc(-2_208_988_795, 0)
+        );
+        let just_before = NtpTimestamp::from_bits(0xffff_fffb << 32);
+        assert_eq!(
+            just_before.to_utc(utc(ROLL_OVER + 60, 0)),
+            utc(ROLL_OVER - 5, 0)
+        );
+        // The reach of the pivot: 2^31 s on both sides.
+        let half = 1 << 31;
+        let pivot = utc(1_800_000_000, 0);
+        for distance in [half - 1, -half] {
+            let instant = pivot + Duration::from_secs(distance);
+            assert_eq!(NtpTimestamp::from(instant).to_utc(pivot), instant);
+        }
+        let beyond = pivot + Duration::from_secs(half);
+        assert_ne!(NtpTimestamp::from(beyond).to_utc(pivot), beyond);
+    }
+
+    #[test]
+    fn differences_cross_the_roll_over() {
+        let before = NtpTimestamp::from(utc(ROLL_OVER - 1, 500_000_000));
+        let after = NtpTimestamp::from(utc(ROLL_OVER, 250_000_000));
+        assert_eq!(after.since(before), Duration::from_millis(750));
+        assert_eq!(before.since(after), Duration::from_millis(-750));
+    }
+
+    #[test]
+    fn short_times_round_up_and_saturate() {
+        assert_eq!(
+            NtpShort::from_bits(0x0001_8000).to_duration(),
+            Duration::from_millis(1500)
+        );
+        assert_eq!(NtpShort::round_up(Duration::from_units(1)).to_bits(), 1);
+        assert_eq!(
+            NtpShort::round_up(Duration::from_secs(1)).to_bits(),
+            0x0001_0000
+        );
+        assert_eq!(NtpShort::round_up(Duration::from_secs(-1)), NtpShort::ZERO);
+        assert_eq!(
+            NtpShort::round_up(Duration::from_secs(65_536)),
+            NtpShort::MAX
+        );
+        assert_eq!(NtpShort::round_up(Duration::MAX), NtpShort::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn every_wire_value_survives_the_way_to_utc_and_back(bits: u64, pivot in -1i64 << 40..1 << 40) {
+            let pivot = utc(pivot, 123_456_789);
+            let timestamp = NtpTimestamp::from_bits(bits);
+            let instant = timestamp.to_utc(pivot);
+            prop_assert_eq!(NtpTimestamp::from(instant), timestamp);
+            prop_assert!((instant - pivot).abs() <= Duration::from_secs(1 << 31));
+        }
+
+        #[test]
+        fn instants_near_the_pivot_come_back_to_the_fraction(
+            secs in -1i64 << 33..1 << 33, nanos in 0i64..1_000_000_000, away in -(1i64 << 31) + 1..(1 << 31) - 1,
+        ) {
+            let instant = utc(secs, nanos);
+            let pivot = instant + Duration::from_secs(away);
+            let back = NtpTimestamp::from(instant).to_utc(pivot);
+            prop_assert!((back - instant).abs() <= Duration::from_ntp_fractions(1).half());
+        }
+
+        #[test]
+        fn short_times_never_shrink(nanos in 0i64..60_000_000_000_000) {
+            let duration = Duration::from_nanos(nanos);
+            let wire = NtpShort::round_up(duration).to_duration();
+            prop_assert!(wire >= duration);
+            prop_assert!(wire - duration < Duration::from_ntp_fractions(1 << 16));
+            prop_assert_eq!(NtpShort::round_up(wire).to_duration(), wire);
+        }
+    }
+}
