@@ -371,21 +371,32 @@ impl Rig {
 
 #[test]
 fn receive_timestamps_are_unique_even_if_the_clock_stands_still() {
-    // RFC 9769 section 2. No random bits at all: precision 2^-32 s.
+    // RFC 9769 section 2. No random bits at all: precision 2^-32 s. Replies to basic requests
+    // count, too: the next request may ask about them.
     let mut rig = Rig::new(100);
     rig.system.precision = -32;
     let mut seen = Vec::new();
-    let request = interleaved_request(NtpTimestamp::from_bits(1)).to_bytes();
-    for _ in 0..20 {
+    let interleaved = interleaved_request(NtpTimestamp::from_bits(1));
+    for request in [basic_request(); 5].into_iter().chain([interleaved; 20]) {
         let mut reply = rig
             .server
-            .handle(&request, now(), &rig.system, &mut rig.entropy)
+            .handle(&request.to_bytes(), now(), &rig.system, &mut rig.entropy)
             .unwrap();
         let reply = Header::parse(reply.write(now())).unwrap();
         assert!(!seen.contains(&reply.receive));
         assert_ne!(reply.receive, reply.transmit);
         seen.push(reply.receive);
     }
+}
+
+#[test]
+fn an_origin_without_the_marker_costs_no_memory() {
+    let mut rig = Rig::new(8);
+    let (reply, _) = rig.ask(&basic_request());
+    assert_eq!(reply.receive.to_bits() & 1, 1);
+    let unmarked = NtpTimestamp::from_bits(reply.receive.to_bits() ^ 1);
+    assert_eq!(rig.ask(&interleaved_request(unmarked)).1, None);
+    assert!(rig.ask(&interleaved_request(reply.receive)).1.is_some());
 }
 
 #[test]

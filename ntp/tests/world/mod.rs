@@ -308,7 +308,7 @@ impl World {
             _ => NtpTimestamp::from_bits(self.dice.roll()),
         };
         Header {
-            stratum: if kiss { 0 } else { 1 },
+            stratum: u8::from(!kiss),
             reference_id: ReferenceId(if kiss { *b"DENY" } else { *b"PHC\0" }),
             origin,
             receive: hour_later,

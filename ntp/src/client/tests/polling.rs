@@ -352,7 +352,7 @@ fn a_round_trip_longer_than_the_interval_slows_the_client_down() {
         let due = rig.client.next_timeout().unwrap();
         if let Some((header, at)) = in_flight.take_if(|(_, at)| *at <= due) {
             let _ = rig.deliver(&header, at);
-            measured += exchanges_amid(rig.actions());
+            measured += exchanges_amid(&rig.actions());
             continue;
         }
         let (asked, _) = rig.ask_amid();
@@ -365,7 +365,7 @@ fn a_round_trip_longer_than_the_interval_slows_the_client_down() {
 }
 
 /// How many exchanges there are among `actions`.
-fn exchanges_amid(actions: Vec<Action>) -> usize {
+fn exchanges_amid(actions: &[Action]) -> usize {
     let is_exchange = |action: &Action| matches!(action, Action::Exchange(_));
     actions.iter().filter(|action| is_exchange(action)).count()
 }

@@ -104,120 +104,109 @@ fn nothing_is_believed_unasked() {
     );
 }
 
-#[test]
-fn each_fault_of_a_reply_has_its_name() {
+/// A way to spoil a reply.
+type Change = fn(&mut Header);
+
+/// Changes one good reply in each of these ways; each is refused for its reason, and after all of
+/// them the good reply is still welcome.
+fn refuse_each(cases: &[(Change, Rejection)]) {
     let mut rig = Rig::new(config());
     rig.exchange();
     let (request, sent) = rig.ask_stamped();
     let good = reply(&request, sent);
-    let ago = |header: &Header, d| NtpTimestamp::from_bits(header.receive.to_bits() - d);
-    let second = Duration::from_secs(1);
-    let unsynchronized_leap = Rejection::Unsynchronized {
-        leap: Leap::Unsynchronized,
-        stratum: 1,
-    };
-    let stratum = |stratum| Rejection::Unsynchronized {
-        leap: Leap::None,
-        stratum,
-    };
-    let cases = [
-        (Header { version: 0, ..good }, Rejection::Version(0)),
-        (Header { version: 5, ..good }, Rejection::Version(5)),
-        (
-            Header {
-                mode: Mode::Client,
-                ..good
-            },
-            Rejection::Mode(Mode::Client),
-        ),
-        (
-            Header {
-                mode: Mode::Broadcast,
-                ..good
-            },
-            Rejection::Mode(Mode::Broadcast),
-        ),
-        (
-            Header {
-                mode: Mode::SymmetricPassive,
-                ..good
-            },
-            Rejection::Mode(Mode::SymmetricPassive),
-        ),
-        (
-            Header {
-                receive: NtpTimestamp::ZERO,
-                ..good
-            },
-            Rejection::ZeroTimestamp,
-        ),
-        (
-            Header {
-                transmit: NtpTimestamp::ZERO,
-                ..good
-            },
-            Rejection::ZeroTimestamp,
-        ),
-        (unsynchronized(good), unsynchronized_leap),
-        (
-            Header {
-                stratum: 16,
-                ..good
-            },
-            stratum(16),
-        ),
-        (
-            Header {
-                stratum: 255,
-                ..good
-            },
-            stratum(255),
-        ),
-        (
-            Header {
-                stratum: 0,
-                reference_id: ReferenceId::ZERO,
-                ..good
-            },
-            stratum(0),
-        ),
-        (
-            Header {
-                root_dispersion: NtpShort::round_up(second * 16),
-                ..good
-            },
-            Rejection::RootDistance(second * 16),
-        ),
-        (
-            Header {
-                root_delay: NtpShort::round_up(second * 30),
-                root_dispersion: NtpShort::round_up(second),
-                ..good
-            },
-            Rejection::RootDistance(second * 16),
-        ),
-        (
-            Header {
-                transmit: ago(&good, 1 << 32),
-                ..good
-            },
-            Rejection::Turnaround(-second),
-        ),
-        (
-            Header {
-                receive: ago(&good, 5 << 32),
-                transmit: good.receive,
-                ..good
-            },
-            Rejection::Turnaround(second * 5),
-        ),
-    ];
-    for (bad, rejection) in cases {
-        rig.refuse(&bad, arrival(sent), rejection);
+    for (change, rejection) in cases {
+        let mut bad = good;
+        change(&mut bad);
+        rig.refuse(&bad, arrival(sent), *rejection);
     }
-    // After all these the true reply is still welcome.
     rig.deliver(&good, arrival(sent)).unwrap();
     assert_true(&only_exchange(rig.actions()));
+}
+
+#[test]
+fn only_servers_of_a_known_version_are_heard() {
+    refuse_each(&[
+        (|h| h.version = 0, Rejection::Version(0)),
+        (|h| h.version = 5, Rejection::Version(5)),
+        (|h| h.version = 7, Rejection::Version(7)),
+        (|h| h.mode = Mode::Client, Rejection::Mode(Mode::Client)),
+        (
+            |h| h.mode = Mode::Broadcast,
+            Rejection::Mode(Mode::Broadcast),
+        ),
+        (|h| h.mode = Mode::Control, Rejection::Mode(Mode::Control)),
+        (
+            |h| h.mode = Mode::SymmetricPassive,
+            Rejection::Mode(Mode::SymmetricPassive),
+        ),
+    ]);
+}
+
+#[test]
+fn only_synchronised_servers_near_a_reference_are_heard() {
+    let (leap, none) = (Leap::Unsynchronized, Leap::None);
+    refuse_each(&[
+        (
+            |h| h.leap = Leap::Unsynchronized,
+            Rejection::Unsynchronized { leap, stratum: 1 },
+        ),
+        (
+            |h| h.stratum = 16,
+            Rejection::Unsynchronized {
+                leap: none,
+                stratum: 16,
+            },
+        ),
+        (
+            |h| h.stratum = 255,
+            Rejection::Unsynchronized {
+                leap: none,
+                stratum: 255,
+            },
+        ),
+        (
+            |h| (h.stratum, h.reference_id) = (0, ReferenceId::ZERO),
+            Rejection::Unsynchronized {
+                leap: none,
+                stratum: 0,
+            },
+        ),
+        (
+            |h| h.root_dispersion = NtpShort::round_up(Duration::from_secs(16)),
+            Rejection::RootDistance(Duration::from_secs(16)),
+        ),
+        (
+            |h| {
+                h.root_delay = NtpShort::round_up(Duration::from_secs(30));
+                h.root_dispersion = NtpShort::round_up(Duration::from_secs(1));
+            },
+            Rejection::RootDistance(Duration::from_secs(16)),
+        ),
+    ]);
+}
+
+/// `timestamp`, some whole seconds earlier.
+fn earlier(timestamp: NtpTimestamp, seconds: u64) -> NtpTimestamp {
+    NtpTimestamp::from_bits(timestamp.to_bits() - (seconds << 32))
+}
+
+#[test]
+fn the_servers_timestamps_must_make_sense() {
+    refuse_each(&[
+        (|h| h.receive = NtpTimestamp::ZERO, Rejection::ZeroTimestamp),
+        (
+            |h| h.transmit = NtpTimestamp::ZERO,
+            Rejection::ZeroTimestamp,
+        ),
+        (
+            |h| h.transmit = earlier(h.receive, 1),
+            Rejection::Turnaround(Duration::from_secs(-1)),
+        ),
+        (
+            |h| (h.transmit, h.receive) = (h.receive, earlier(h.receive, 5)),
+            Rejection::Turnaround(Duration::from_secs(5)),
+        ),
+    ]);
 }
 
 #[test]
