@@ -7,5 +7,7 @@ pub mod control;
 pub mod demo;
 pub mod measure;
 pub mod output;
+pub mod query;
 pub mod run;
+pub mod set;
 pub mod sim;

@@ -38,12 +38,8 @@ fn dispatch(command: &Command) -> Exit {
         Command::Sim(args) => crate::sim::main(args),
         Command::Demo(args) => crate::demo::main(args),
         Command::DemoHost(args) => crate::demo::host_main(args),
-        // Each of these goes to its own module's `main(&Args) -> Exit` and leaves this list as
-        // that module is added.
         Command::Run(args) => crate::run::main(args),
-        Command::Query(_) | Command::Set(_) => {
-            eprintln!("clockwright: this command is not part of this build");
-            Exit::Failed
-        }
+        Command::Query(args) => crate::query::main(args),
+        Command::Set(args) => crate::set::main(args),
     }
 }

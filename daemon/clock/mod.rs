@@ -20,6 +20,10 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use crate::config::{ClockConfig, ClockKind};
 use crate::control::{ClockName, Steering};
 
+/// No clock that is right shows less: 2026-01-01. Where the host's does (a dead battery), NTP's
+/// eras are told apart from here (RFC 5905 section 6).
+pub const EARLIEST: Timestamp<Utc> = Timestamp::from_timespec(1_767_225_600, 0);
+
 /// The clock that is measured, served and, if it can be, steered.
 pub trait Clock {
     /// Which clock it is.

@@ -5,9 +5,11 @@ mod entropy;
 mod failure;
 mod port;
 mod resolve;
+mod survey;
 
 pub use association::{Association, Event, Instruments, StampCounts};
 pub use entropy::OsEntropy;
 pub use failure::Failure;
 pub use port::{Port, PortId, Wakes};
 pub use resolve::{Family, Unresolved, resolve};
+pub use survey::{Answers, Plan, Taken, Trouble, survey};

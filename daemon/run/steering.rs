@@ -5,7 +5,7 @@ use clockwright_discipline::{
 };
 use clockwright_ntp::{Exchange, Leap};
 use clockwright_sys::adjust::Announcement;
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::daemon::Daemon;
@@ -13,12 +13,8 @@ use super::leap;
 use super::notify;
 use super::reference;
 use super::serve::About;
-use crate::clock::shown_at;
+use crate::clock::{EARLIEST, shown_at};
 use crate::output::si::{signed, span};
-
-/// No clock that is right shows less: 2026-01-01. Where the host's does (a dead battery), NTP's
-/// eras are told apart from here (RFC 5905 section 6).
-const EARLIEST: Timestamp<Utc> = Timestamp::from_timespec(1_767_225_600, 0);
 
 /// What the kernel can be told at most.
 const LARGEST_ERROR: Duration = Duration::from_secs(16);

@@ -1,0 +1,366 @@
+//! Asking some servers a few times: what `query` and `set` begin with.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use clockwright_ntp::{ClientConfig, Exchange, KissCode, Measurement, PortPolicy, Rejection};
+use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
+use tokio::sync::mpsc;
+
+use super::association::{Association, Event, Instruments};
+use super::failure::Failure;
+use super::port::{PortId, Wakes};
+use super::resolve::{Family, Unresolved, resolve};
+use crate::clock::{Clock, EARLIEST, shown_at};
+use crate::config::ServerName;
+
+/// Between requests to servers of one's own network.
+const AT_HOME: Poll = Poll::new(-2);
+/// Between requests to others: the 2 s that ntpd's default rate limit lets pass (RFC 8633 section
+/// 4.4 asks clients to be polite).
+const ABROAD: Poll = Poll::new(1);
+/// How long the last reply is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a reply is held for the kernel's transmit stamp of its request.
+const STAMP_WAIT: Duration = Duration::from_millis(20);
+
+/// How to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Requests to each server.
+    pub count: u32,
+    /// Use interleaved mode where the server offers it.
+    pub interleaved: bool,
+    /// Which addresses of names.
+    pub family: Family,
+}
+
+impl Plan {
+    fn client_config(self, server: IpAddr, instruments: &Instruments) -> ClientConfig {
+        let spacing = if is_at_home(server) { AT_HOME } else { ABROAD };
+        ClientConfig {
+            interleaved: self.interleaved,
+            iburst: false,
+            poll_min: spacing,
+            poll_max: spacing,
+            ports: PortPolicy::PerRequest,
+            max_delay: None,
+            best_stamp: instruments.best_stamp,
+            stamp_wait: STAMP_WAIT,
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// The exchange.
+    pub exchange: Exchange,
+    /// What it says against the local oscillator.
+    pub measured: Measurement,
+    /// What it says must be added to the clock.
+    pub offset: Duration,
+}
+
+/// Why there is no measurement, or no further one.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The name has no address.
+    Unresolved(Unresolved),
+    /// Requests do not get there.
+    Failed(Failure),
+    /// The server does not want to be asked.
+    Kiss(KissCode),
+    /// It answers, but nothing that could be used.
+    Refused(Rejection),
+    /// Nothing came back.
+    Silent,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unresolved(why) => why.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Kiss(code @ KissCode::Rate) => {
+                write!(f, "asks to be asked less often ({code}): try again later")
+            }
+            Self::Kiss(code) => write!(f, "denies service ({code})"),
+            Self::Refused(rejection) => rejection.fmt(f),
+            Self::Silent => write!(
+                f,
+                "no answer within {:.0} s: it may be down, no NTP server, or a firewall drops \
+                 UDP packets on the way",
+                PATIENCE.as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// What came of asking one server.
+#[derive(Debug)]
+pub struct Answers {
+    /// The server as it was named.
+    pub name: ServerName,
+    /// The address that was asked.
+    pub address: Option<SocketAddr>,
+    /// The measurements, in their order.
+    pub taken: Vec<Taken>,
+    /// Requests sent.
+    pub sent: u64,
+    /// Replies believed.
+    pub received: u64,
+    /// What was amiss.
+    pub trouble: Option<Trouble>,
+}
+
+/// Asks all servers at the same time. Offsets are those of `clock`, which is not touched. To be
+/// called within the tokio runtime.
+pub async fn survey(servers: &[ServerName], plan: Plan, clock: &dyn Clock) -> Vec<Answers> {
+    let (wakes, mut woken) = Wakes::new();
+    let mut instruments = Instruments::new(wakes);
+    let mut inquiries = Vec::with_capacity(servers.len());
+    for (owner, (name, found)) in (0..).zip(resolve_all(servers, plan.family).await) {
+        inquiries.push(Inquiry::new(name, found, owner, plan));
+    }
+    for inquiry in &mut inquiries {
+        inquiry.begin(clock, &mut instruments);
+    }
+    while let Some(due) = inquiries.iter().filter_map(Inquiry::next).min() {
+        let idle = clock.timescale().until(due).to_std();
+        if let Some(id) = next_port(&mut woken, idle).await {
+            for inquiry in inquiries.iter_mut().filter(|i| i.owner == id.owner) {
+                inquiry.handle_port(id, clock, &mut instruments);
+            }
+        }
+        for inquiry in &mut inquiries {
+            inquiry.handle_time(clock, &mut instruments);
+        }
+    }
+    inquiries.into_iter().map(Inquiry::into_answers).collect()
+}
+
+/// Waits for a port with something to read, for `idle` at most.
+async fn next_port(
+    woken: &mut mpsc::UnboundedReceiver<PortId>,
+    idle: std::time::Duration,
+) -> Option<PortId> {
+    tokio::time::timeout(idle, woken.recv())
+        .await
+        .ok()
+        .flatten()
+}
+
+/// The addresses of all servers, looked up at the same time.
+async fn resolve_all(
+    servers: &[ServerName],
+    family: Family,
+) -> Vec<(ServerName, Result<Vec<SocketAddr>, Unresolved>)> {
+    let lookups: Vec<_> = servers
+        .iter()
+        .cloned()
+        .map(|name| {
+            let host = name.host.clone();
+            let lookup = tokio::spawn(async move { resolve(&host, name.port, family).await });
+            (name, lookup)
+        })
+        .collect();
+    let mut resolved = Vec::with_capacity(lookups.len());
+    for (name, lookup) in lookups {
+        // A lookup neither panics nor is it cancelled.
+        let found = lookup.await.unwrap_or(Err(Unresolved::NoAnswer));
+        resolved.push((name, found));
+    }
+    resolved
+}
+
+/// One server being asked.
+struct Inquiry {
+    owner: u32,
+    plan: Plan,
+    answers: Answers,
+    /// Addresses not tried yet.
+    addresses: VecDeque<SocketAddr>,
+    asked: Option<Association>,
+    /// When no reply is waited for any more; known once the last request is out.
+    deadline: Option<Timestamp<Raw>>,
+}
+
+impl Inquiry {
+    fn new(
+        name: ServerName,
+        found: Result<Vec<SocketAddr>, Unresolved>,
+        owner: u32,
+        plan: Plan,
+    ) -> Self {
+        let (addresses, trouble) = match found {
+            Ok(addresses) => (addresses, None),
+            Err(why) => (Vec::new(), Some(Trouble::Unresolved(why))),
+        };
+        Self {
+            owner,
+            plan,
+            answers: Answers {
+                name,
+                address: None,
+                taken: Vec::new(),
+                sent: 0,
+                received: 0,
+                trouble,
+            },
+            addresses: addresses.into(),
+            asked: None,
+            deadline: None,
+        }
+    }
+
+    /// Begins to ask at the next address, if there is one.
+    fn begin(&mut self, clock: &dyn Clock, instruments: &mut Instruments) {
+        self.asked = self.addresses.pop_front().map(|server| {
+            self.answers.address = Some(server);
+            let config = self.plan.client_config(server.ip(), instruments);
+            let now = clock.timescale().now();
+            Association::new(server, self.owner, config, now, instruments)
+        });
+        self.deadline = None;
+    }
+
+    /// When [`Inquiry::handle_time`] is to be called; `None` once all is done.
+    fn next(&self) -> Option<Timestamp<Raw>> {
+        let timer = self.asked.as_ref()?.next_timeout();
+        timer.into_iter().chain(self.deadline).min()
+    }
+
+    fn handle_port(&mut self, id: PortId, clock: &dyn Clock, instruments: &mut Instruments) {
+        if let Some(asked) = &mut self.asked {
+            asked.handle_port(id, instruments, clock);
+        }
+    }
+
+    /// Does what is due, and notices when all is done.
+    fn handle_time(&mut self, clock: &dyn Clock, instruments: &mut Instruments) {
+        let Some(asked) = &mut self.asked else {
+            return;
+        };
+        asked.handle_timeout(instruments, clock);
+        let now = clock.timescale().now();
+        let silenced = self.handle_events(clock);
+        let Some(asked) = &mut self.asked else {
+            return;
+        };
+        let client = asked.client();
+        let requests = client.statistics().requests;
+        if self.deadline.is_none() && requests >= u64::from(self.plan.count) {
+            self.deadline = Some(now + PATIENCE);
+            // The next request would be one too many.
+            let config = ClientConfig {
+                poll_min: Poll::MAX,
+                poll_max: Poll::MAX,
+                ..self.plan.client_config(asked.server().ip(), instruments)
+            };
+            asked.reconfigure(config);
+        }
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        let complete = self.deadline.is_some()
+            && !asked.client().awaiting_reply()
+            && !asked.next_timeout().is_some_and(|due| due - now < PATIENCE);
+        if silenced || late || complete {
+            self.end(clock, instruments);
+        }
+    }
+
+    /// Takes in what happened; true if it makes no sense to go on with this address.
+    fn handle_events(&mut self, clock: &dyn Clock) -> bool {
+        let mut silenced = false;
+        while let Some(event) = self.asked.as_mut().and_then(Association::poll_event) {
+            match event {
+                Event::Exchange(exchange) => self.answers.taken.push(take(&exchange, clock)),
+                Event::Kiss(code) => {
+                    silenced |= !matches!(code, KissCode::Other(_));
+                    self.answers.trouble = Some(Trouble::Kiss(code));
+                }
+                Event::Unusable(rejection) | Event::Refused(rejection) => {
+                    if !matches!(self.answers.trouble, Some(Trouble::Kiss(_))) {
+                        self.answers.trouble = Some(Trouble::Refused(rejection));
+                    }
+                }
+                Event::Failed(failure) => {
+                    silenced |= self.answers.taken.is_empty();
+                    self.answers.trouble = Some(Trouble::Failed(failure));
+                }
+                Event::Reachable(_) => {}
+            }
+        }
+        silenced
+    }
+
+    /// Ends with this address; goes on with the next one if it gave nothing for a reason of its
+    /// own.
+    fn end(&mut self, clock: &dyn Clock, instruments: &mut Instruments) {
+        if let Some(asked) = self.asked.take() {
+            let statistics = asked.client().statistics();
+            self.answers.sent += statistics.requests - statistics.send_failures;
+            self.answers.received += statistics.basic_replies + statistics.interleaved_replies;
+        }
+        let unreachable = matches!(self.answers.trouble, Some(Trouble::Failed(_)));
+        if unreachable && self.answers.taken.is_empty() && !self.addresses.is_empty() {
+            self.begin(clock, instruments);
+        }
+    }
+
+    fn into_answers(self) -> Answers {
+        let mut answers = self.answers;
+        if !answers.taken.is_empty() {
+            answers.trouble = None;
+        } else if answers.trouble.is_none() {
+            answers.trouble = Some(Trouble::Silent);
+        }
+        answers
+    }
+}
+
+/// What an exchange says of `clock`.
+fn take(exchange: &Exchange, clock: &dyn Clock) -> Taken {
+    let reading = clock.read();
+    let measured = exchange.measure(reading.clock.max(EARLIEST));
+    // An interleaved exchange is as old as the time between requests, and the clock may have been
+    // running at another rate than the oscillator since.
+    let shown = shown_at(reading, clock.rate(), measured.at);
+    Taken {
+        exchange: *exchange,
+        measured,
+        offset: measured.offset - (shown.since_epoch() - measured.at.since_epoch()),
+    }
+}
+
+/// Is it on this host or on a network that is nobody else's?
+fn is_at_home(server: IpAddr) -> bool {
+    match server.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_network_is_asked_in_quick_succession() {
+        let at_home = |text: &str| is_at_home(text.parse().unwrap());
+        for near in [
+            "127.0.0.1",
+            "::1",
+            "10.1.2.3",
+            "192.168.1.1",
+            "fd00::1",
+            "fe80::1",
+        ] {
+            assert!(at_home(near), "{near}");
+        }
+        for far in ["192.0.2.1", "2001:db8::1", "172.32.0.1", "::ffff:192.0.2.1"] {
+            assert!(!at_home(far), "{far}");
+        }
+    }
+}
