@@ -177,6 +177,32 @@ fn the_names_of_the_fields_are_stable() {
     }
 }
 
+/// Each table of fields in the documentation has exactly the fields that are sent, in their order.
+#[test]
+fn the_documentation_has_every_field() {
+    let page = include_str!("../../docs/commands.md");
+    let table = |section: &str| -> Vec<String> {
+        let (_, rest) = page.split_once(&format!("\n## {section}\n")).unwrap();
+        let (_, rows) = rest.split_once("| field | unit | meaning |\n").unwrap();
+        rows.lines()
+            .skip(1)
+            .map_while(|row| row.strip_prefix("| `")?.split_once('`'))
+            .map(|(field, _)| field.to_owned())
+            .collect()
+    };
+    let sent = |json: String| -> Vec<String> {
+        let (_, fields) = json.split_once('{').unwrap();
+        let lines = fields.lines().filter_map(|line| line.strip_prefix("  \""));
+        lines
+            .map(|line| line.split_once('"').unwrap().0.to_owned())
+            .collect()
+    };
+    let status = serde_json::to_string_pretty(&samples::status()).unwrap();
+    assert_eq!(table("status"), sent(status));
+    let source = serde_json::to_string_pretty(&samples::sources()[0]).unwrap();
+    assert_eq!(table("sources"), sent(source));
+}
+
 #[test]
 fn one_connection_may_ask_often_and_wrongly() {
     let daemon = Daemon::start("often", 1);
