@@ -6,7 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::cast::Client;
+use super::screen::goal;
 use crate::control::{SourceReport, StampReport, StatusReport};
+use crate::output::si::span;
 
 /// The true error that a client must get below, and stay below, s.
 pub(super) const GOAL_S: f64 = 20e-6;
@@ -217,33 +219,32 @@ enum Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let us = |seconds: f64| format!("{:.1} us", seconds.abs() * 1e6);
-        let goal = us(GOAL_S);
+        let goal = goal();
         match self {
             Self::Silent => f.write_str("its daemon never answered"),
             Self::NothingToCorrect(largest) => {
                 write!(
                     f,
-                    "its clock was never more than {} off, so nothing was shown",
-                    us(*largest)
+                    "its clock was never more than {} off: nothing to see",
+                    span(*largest)
                 )
             }
             Self::NeverArrived(last) => write!(
                 f,
-                "its clock did not come below {goal} for {ARRIVED_AFTER_S} s; at the end it was {} off",
-                us(*last)
+                "it was never below {goal} for {ARRIVED_AFTER_S} s, and {} off at the end",
+                span(last.abs())
             ),
             Self::Strayed(worst) => {
                 write!(
                     f,
-                    "its clock came below {goal}, but was {} off later",
-                    us(*worst)
+                    "after it had come below {goal} it was {} off",
+                    span(*worst)
                 )
             }
             Self::NoPromise => f.write_str("it never said how far off it can be at most"),
             Self::BrokenPromises(broken, promises) => write!(
                 f,
-                "its clock was further off than it promised in {broken} of {promises} readings"
+                "it was further off than it promised in {broken} of {promises} readings"
             ),
             Self::Basic => f.write_str("it did not get into interleaved mode"),
             Self::PoorStamp(direction, None) => {
@@ -366,7 +367,7 @@ mod tests {
         let verdict = verdict(crossing);
         assert_eq!(verdict.settled_at_s, None);
         assert!(
-            verdict.failures[0].contains("3000.0 us off"),
+            verdict.failures[0].contains("3.00 ms off"),
             "{:?}",
             verdict.failures
         );
@@ -380,7 +381,7 @@ mod tests {
         let verdict = verdict(readings);
         assert_eq!(verdict.worst_error_after_s, Some(25e-6));
         assert!(
-            verdict.failures[0].contains("25.0 us off later"),
+            verdict.failures[0].contains("it was 25.0 us off"),
             "{:?}",
             verdict.failures
         );
@@ -425,7 +426,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_right_all_along_shows_nothing() {
         let readings = (0..40).map(|tick| reading(f64::from(tick) / 2.0, 1e-6));
-        assert!(verdict(readings).failures[0].contains("nothing was shown"));
+        assert!(verdict(readings).failures[0].contains("nothing to see"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is seen: the live table on a terminal, sentences on a pipe.
 
-use super::cast::{POLL, SERVER};
+use super::cast::SERVER;
 use super::record::{GOAL_S, Reading, Record, Verdict};
 use crate::control::StampReport;
 use crate::output::si::{ppm, signed, span};
@@ -33,7 +33,11 @@ pub(super) fn frame(records: &[Record], elapsed_s: f64, seconds: u32, paint: Pai
             "{:8}{:CURVE_WIDTH$}  {}",
             record.client.name,
             curve(record),
-            record.last().map_or_else(String::new, path)
+            record.last().map_or_else(String::new, |last| path(
+                last.interleaved,
+                last.tx_stamp,
+                last.rx_stamp
+            ))
         )
     }));
     let legend = "how wrong, over time: the highest mark is 10 ms, the lowest 100 ns";
@@ -103,13 +107,10 @@ fn row(record: &Record) -> Vec<Cell> {
     ]
 }
 
-fn path(reading: &Reading) -> String {
-    let mode = if reading.interleaved {
-        "interleaved"
-    } else {
-        "basic"
-    };
-    match (reading.tx_stamp, reading.rx_stamp) {
+/// How requests and replies travel: `interleaved, kernel stamps`.
+fn path(interleaved: bool, tx: Option<StampReport>, rx: Option<StampReport>) -> String {
+    let mode = if interleaved { "interleaved" } else { "basic" };
+    match (tx, rx) {
         (Some(tx), Some(rx)) if tx == rx => format!("{mode}, {} stamps", tx.name()),
         (Some(tx), Some(rx)) => format!("{mode}, {}/{} stamps", tx.name(), rx.name()),
         _ => "no answer yet".to_owned(),
@@ -170,66 +171,50 @@ fn progress(records: &[Record], elapsed_s: f64, seconds: u32) -> String {
     if arrivals.is_empty() {
         return clock;
     }
-    format!("{clock} Below {}: {}.", span(GOAL_S), arrivals.join(", "))
+    format!("{clock} Below {}: {}.", goal(), arrivals.join(", "))
 }
 
-/// The end of the story, as lines.
-pub(super) fn summary(verdicts: &[Verdict]) -> Vec<String> {
+/// The end of the story, as lines. If it was ended early, what did not hold may only not have
+/// come to pass yet.
+pub(super) fn summary(verdicts: &[Verdict], interrupted: bool) -> Vec<String> {
+    let failed = if interrupted { "so far" } else { "FAILED" };
     let mut lines = Vec::new();
     for verdict in verdicts {
-        lines.push(story(verdict));
-        lines.push(format!("       {}", promises(verdict)));
+        lines.push(format!("{:7}{}", verdict.host, story(verdict)));
+        lines.push(format!("{:7}{}", "", promises(verdict)));
         for failure in &verdict.failures {
-            lines.push(format!("       FAILED: {failure}"));
+            lines.push(format!("{:7}{failed}: {failure}", ""));
         }
     }
     lines
 }
 
 fn story(verdict: &Verdict) -> String {
-    let host = verdict.host;
-    let unknown = || "?".to_owned();
-    let start = verdict
-        .start_error_s
-        .map_or_else(unknown, |seconds| span(seconds.abs()));
-    match (verdict.settled_at_s, verdict.worst_error_after_s) {
-        (Some(at), Some(worst)) => format!(
-            "{host:7}{start} off at the start, below {} after {at:.1} s, then never more than {}.",
-            span(GOAL_S),
-            span(worst)
+    let off = |seconds: Option<f64>| seconds.map_or_else(|| "?".to_owned(), |s| span(s.abs()));
+    let start = off(verdict.start_error_s);
+    match verdict.settled_at_s {
+        Some(at) => format!(
+            "{start} off at first, below {} after {at:.1} s, then never beyond {}",
+            goal(),
+            off(verdict.worst_error_after_s)
         ),
-        _ => format!(
-            "{host:7}{start} off at the start, {} off at the end.",
-            verdict
-                .final_error_s
-                .map_or_else(unknown, |seconds| span(seconds.abs()))
+        None => format!(
+            "{start} off at first, {} off at the end",
+            off(verdict.final_error_s)
         ),
     }
 }
 
 fn promises(verdict: &Verdict) -> String {
-    let kept = if verdict.bounds_violated == 0 {
-        format!(
-            "within the promised limit in all {} readings",
-            verdict.bounds_checked
-        )
-    } else {
-        format!(
-            "beyond the promised limit in {} of {} readings",
-            verdict.bounds_violated, verdict.bounds_checked
-        )
-    };
-    let mode = if verdict.interleaved {
-        "interleaved"
-    } else {
-        "basic"
-    };
-    let stamp = |stamp: Option<StampReport>| stamp.map_or("no", |stamp| stamp.name());
-    format!(
-        "{kept}; {mode} NTP every {POLL}, {}/{} stamps",
-        stamp(verdict.tx_stamp),
-        stamp(verdict.rx_stamp)
-    )
+    let checked = verdict.bounds_checked;
+    let kept = checked - verdict.bounds_violated;
+    let path = path(verdict.interleaved, verdict.tx_stamp, verdict.rx_stamp);
+    format!("promise kept {kept} of {checked} times; {path}")
+}
+
+/// What a clock has to get below, for people.
+pub(super) fn goal() -> String {
+    format!("{:.0} us", GOAL_S * 1e6)
 }
 
 #[cfg(test)]
@@ -268,14 +253,15 @@ mod tests {
             let frame = frame(&records, 86_400.0, 86_400, Paint::NEVER);
             let verdicts: Vec<Verdict> = records.iter().map(Record::verdict).collect();
             let explanation = EXPLANATION.lines().map(str::to_owned);
-            for line in frame.into_iter().chain(explanation) {
+            let summary = summary(&verdicts, false);
+            assert!(!summary.is_empty());
+            for line in frame.into_iter().chain(explanation).chain(summary) {
                 assert!(
                     columns(&line) <= WIDTH,
                     "{} columns: {line}",
                     columns(&line)
                 );
             }
-            assert!(!summary(&verdicts).is_empty());
         }
     }
 

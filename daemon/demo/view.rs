@@ -161,7 +161,7 @@ impl View {
             Self::Lines { .. } => Vec::new(),
         };
         lines.push(String::new());
-        lines.extend(summary(end.verdicts));
+        lines.extend(summary(end.verdicts, end.interrupted));
         lines.push(match (end.interrupted, end.passed()) {
             (true, _) => "Ended early. The three computers are gone, without a trace.".to_owned(),
             (false, true) => {

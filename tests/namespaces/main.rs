@@ -1,0 +1,14 @@
+//! The real binary in network namespaces, with itself and with chronyd as peers.
+//!
+//! Needs namespaces: root, or user namespaces for everyone else. `make deps` brings the rest.
+
+#![expect(
+    clippy::panic,
+    reason = "clippy knows the functions of tests by their attribute, and not what they call"
+)]
+
+mod daemon;
+mod demo;
+mod serve;
+#[path = "../support/mod.rs"]
+mod support;
