@@ -1,4 +1,4 @@
-//! A moving bank of filters that finds noise and wander by likelihood.
+//! Moving banks of filters that find noise and wander by likelihood.
 //!
 //! The right gains follow from the noise of the measurements and the wander of the oscillator.
 //! Neither is known beforehand and both change, so a handful of Kalman filters run side by side:
@@ -6,16 +6,20 @@
 //! every measurement; the likelihood of what then comes says how well its hypothesis fits. When a
 //! neighbour has explained the recent past clearly better than the middle, it becomes the middle.
 //!
-//! The evidence against a neighbour is bounded (a CUSUM test), so the bank follows change.
+//! How the delay shows in the offset changes everything else: with queues taken into account the
+//! noise of what remains may be a hundred times smaller, and no single step leads from one answer
+//! to the other. So there is a bank for each way, and the one that predicts best is believed.
+//!
+//! The evidence against a rival is bounded (a CUSUM test), so the banks follow change.
 //! Likelihoods are those of Student's t distribution, so that a single outlier does not pass for
 //! noise and many do.
 
 use crate::kalman::{Covariance, Kalman};
-use crate::noise::Hypothesis;
+use crate::noise::{Excess, Hypothesis};
 
-/// Log-likelihood ratio at which a neighbour takes over: odds of 50 to 1.
+/// Log-likelihood ratio at which a rival takes over: odds of 50 to 1.
 const TAKE_OVER: f64 = 4.0;
-/// The most evidence that is held against a neighbour, so that it can win when things change.
+/// The most evidence that is held against a rival, so that it can win when things change.
 const WORST: f64 = -6.0;
 /// Degrees of freedom of the likelihood: near enough to normal that a normal noise is found
 /// within 7 %.
@@ -46,37 +50,97 @@ impl Member {
     }
 }
 
-/// The filters; the first is the one in the middle.
+/// The filters that agree on how the delay shows in the offset.
 #[derive(Debug, Clone)]
-pub(crate) struct Bank {
+struct Family {
     middle: Member,
     neighbours: Vec<Member>,
+    /// Log-likelihood ratio to the believed family.
+    evidence: f64,
 }
 
-impl Bank {
-    /// Starts from one state under one hypothesis.
-    pub(crate) fn new(hypothesis: Hypothesis, kalman: Kalman) -> Self {
+impl Family {
+    fn new(hypothesis: Hypothesis, kalman: Kalman) -> Self {
         let middle = Member {
             hypothesis,
             kalman,
             evidence: 0.0,
         };
-        let mut bank = Self {
+        let mut family = Self {
             middle,
-            neighbours: Vec::with_capacity(6),
+            neighbours: Vec::with_capacity(4),
+            evidence: 0.0,
         };
-        bank.surround();
-        bank
+        family.surround();
+        family
     }
 
-    /// The state of the filter in the middle.
+    fn for_each(&mut self, mut act: impl FnMut(&mut Member)) {
+        act(&mut self.middle);
+        self.neighbours.iter_mut().for_each(act);
+    }
+
+    /// Takes in a measurement and returns the log-likelihood that the middle gave it.
+    fn update(&mut self, offset: f64, excess: f64) -> f64 {
+        let expected = self.middle.update(offset, excess);
+        for neighbour in &mut self.neighbours {
+            let better = neighbour.update(offset, excess) - expected;
+            neighbour.evidence = (neighbour.evidence + better).max(WORST);
+        }
+        let best = self
+            .neighbours
+            .iter()
+            .max_by(|a, b| a.evidence.total_cmp(&b.evidence));
+        if let Some(best) = best.filter(|best| best.evidence > TAKE_OVER) {
+            self.middle = best.clone();
+            self.surround();
+        }
+        expected
+    }
+
+    /// Neighbours start from the middle's state and have to earn their difference from there.
+    fn surround(&mut self) {
+        self.middle.evidence = 0.0;
+        let middle = &self.middle;
+        self.neighbours.clear();
+        self.neighbours
+            .extend(middle.hypothesis.neighbours().map(|hypothesis| Member {
+                hypothesis,
+                ..middle.clone()
+            }));
+    }
+}
+
+/// A family for each [`Excess`], and the one that is believed.
+#[derive(Debug, Clone)]
+pub(crate) struct Bank {
+    families: [Family; Excess::ALL.len()],
+    /// Its index: 1 at first, later as found by enumerating the families.
+    believed: usize,
+}
+
+impl Bank {
+    /// Starts all families from one state, with noise (s) and wander (s/s per √s) as guessed.
+    pub(crate) fn new(noise_s: f64, wander: f64, kalman: Kalman) -> Self {
+        let family = |excess| Family::new(Hypothesis::nearest(excess, noise_s, wander), kalman);
+        Self {
+            families: Excess::ALL.map(family),
+            believed: 1,
+        }
+    }
+
+    fn best(&self) -> &Member {
+        &self.families[self.believed].middle
+    }
+
+    /// The state of the filter that is believed.
     pub(crate) fn state(&self) -> &Kalman {
-        &self.middle.kalman
+        &self.best().kalman
     }
 
     /// The hypothesis that explains the recent past best.
     pub(crate) fn hypothesis(&self) -> Hypothesis {
-        self.middle.hypothesis
+        self.best().hypothesis
     }
 
     /// Lets `dt` seconds pass.
@@ -87,12 +151,15 @@ impl Bank {
     /// Takes in an offset (s, relative to the same origin as the state) whose round trip lay
     /// `excess` (s) above the floor.
     pub(crate) fn update(&mut self, offset: f64, excess: f64) {
-        let expected = self.middle.update(offset, excess);
-        for neighbour in &mut self.neighbours {
-            let better = neighbour.update(offset, excess) - expected;
-            neighbour.evidence = (neighbour.evidence + better).max(WORST);
+        let likelihoods = self
+            .families
+            .each_mut()
+            .map(|family| family.update(offset, excess));
+        let expected = likelihoods[self.believed];
+        for (family, likelihood) in self.families.iter_mut().zip(likelihoods) {
+            family.evidence = (family.evidence + likelihood - expected).max(WORST);
         }
-        self.move_to_the_best();
+        self.believe_the_best();
     }
 
     /// Moves the origin: subtracts `by` (s) from every phase.
@@ -111,34 +178,23 @@ impl Bank {
     }
 
     fn for_each(&mut self, mut act: impl FnMut(&mut Member)) {
-        act(&mut self.middle);
-        self.neighbours.iter_mut().for_each(act);
-    }
-
-    fn move_to_the_best(&mut self) {
-        let Some(best) = self
-            .neighbours
-            .iter()
-            .max_by(|a, b| a.evidence.total_cmp(&b.evidence))
-        else {
-            return;
-        };
-        if best.evidence > TAKE_OVER {
-            self.middle = best.clone();
-            self.surround();
+        for family in &mut self.families {
+            family.for_each(&mut act);
         }
     }
 
-    /// Neighbours start from the middle's state and have to earn their difference from there.
-    fn surround(&mut self) {
-        self.middle.evidence = 0.0;
-        let middle = &self.middle;
-        self.neighbours.clear();
-        self.neighbours
-            .extend(middle.hypothesis.neighbours().map(|hypothesis| Member {
-                hypothesis,
-                ..middle.clone()
-            }));
+    fn believe_the_best(&mut self) {
+        let rival = (0..)
+            .zip(&self.families)
+            .max_by(|a, b| a.1.evidence.total_cmp(&b.1.evidence));
+        if let Some((index, rival)) = rival
+            && rival.evidence > TAKE_OVER
+        {
+            self.believed = index;
+            for family in &mut self.families {
+                family.evidence = 0.0;
+            }
+        }
     }
 }
 
@@ -158,17 +214,18 @@ mod tests {
         sum
     }
 
-    fn learnt(noise: f64, wander: f64, guess: Hypothesis) -> Hypothesis {
-        let start = Kalman {
-            phase: 0.0,
-            frequency: 0.0,
-            covariance: Covariance {
-                phase: 1e-6,
-                cross: 0.0,
-                frequency: 1e-8,
-            },
-        };
-        let mut bank = Bank::new(guess, start);
+    const START: Kalman = Kalman {
+        phase: 0.0,
+        frequency: 0.0,
+        covariance: Covariance {
+            phase: 1e-6,
+            cross: 0.0,
+            frequency: 1e-8,
+        },
+    };
+
+    fn learnt(noise: f64, wander: f64, guess: (f64, f64)) -> Hypothesis {
+        let mut bank = Bank::new(guess.0, guess.1, START);
         let (mut seed, mut phase, mut frequency) = (7, 0.0, 1e-6);
         for _ in 0..4000 {
             phase += frequency;
@@ -182,10 +239,7 @@ mod tests {
     #[test]
     fn finds_noise_and_wander_from_afar() {
         for (noise, wander) in [(7e-9, 1e-9), (50e-9, 1e-10), (2e-6, 1e-9)] {
-            for guess in [
-                Hypothesis::nearest(1e-6, 1e-9),
-                Hypothesis::nearest(1e-8, 1e-8),
-            ] {
+            for guess in [(1e-6, 1e-9), (1e-8, 1e-8)] {
                 let found = learnt(noise, wander, guess);
                 let (n, w) = (found.noise_s() / noise, found.wander() / wander);
                 assert!(
@@ -200,5 +254,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Every third reply waits 128 us on its way back; the others are good to 1 us. A filter that
+    /// does not look at the delay would take all of it for noise.
+    #[test]
+    fn finds_that_the_delay_explains_the_offset() {
+        let mut bank = Bank::new(40e-6, 1e-9, START);
+        let mut seed = 3;
+        for i in 0..300 {
+            let wait = if i % 3 == 0 { 128e-6 } else { 0.0 };
+            bank.advance(1.0);
+            bank.update(1e-6 * gauss(&mut seed) - wait / 2.0, wait);
+        }
+        let noise = bank.hypothesis().noise_s();
+        assert!((0.5e-6..2e-6).contains(&noise), "{noise}");
+        assert!(bank.state().phase.abs() < 1e-6, "{:?}", bank.state());
     }
 }

@@ -12,7 +12,6 @@ use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
 use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
-use crate::noise::Hypothesis;
 use crate::sample::{Sample, Upstream};
 
 /// An innovation beyond this many standard deviations, and beyond what queueing explains, is
@@ -297,7 +296,7 @@ impl Track {
         Self {
             origin: first.offset,
             at: first.at,
-            bank: Bank::new(Hypothesis::nearest(noise, prior.wander), state),
+            bank: Bank::new(noise, prior.wander, state),
             information: 0.0,
         }
     }

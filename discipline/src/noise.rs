@@ -11,16 +11,32 @@ pub(crate) struct Hypothesis {
     noise: i8,
     /// Oscillator wander: 2^wander · 1e-12 s/s per √s.
     wander: i8,
-    /// Index into [`EXCESS_WEIGHTS`].
-    excess: u8,
+    excess: Excess,
 }
 
-/// How much of a round trip's excess shows in its offset (RMS).
-///
-/// 0: delay and offset vary independently, as with jitter of the stamps themselves. 1/√12: both
-/// ways are queued alike, the offset error is uniform on ±excess/2. 1/2: all of the wait was on
-/// one way.
-const EXCESS_WEIGHTS: [f64; 3] = [0.0, 0.289, 0.5];
+/// How much of a round trip's excess over the floor shows in its offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// Nothing: delay and offset vary independently, as with jitter of the stamps themselves.
+    Unrelated,
+    /// Both ways are queued alike, so the offset's error is uniform on ± excess/2.
+    BothWays,
+    /// All of the wait is on one way, so the offset is off by half of it.
+    OneWay,
+}
+
+impl Excess {
+    pub(crate) const ALL: [Self; 3] = [Self::Unrelated, Self::BothWays, Self::OneWay];
+
+    /// RMS of the offset's error as a part of the excess.
+    fn weight(self) -> f64 {
+        match self {
+            Self::Unrelated => 0.0,
+            Self::BothWays => 12.0_f64.sqrt().recip(),
+            Self::OneWay => 0.5,
+        }
+    }
+}
 
 /// 0.06 ns to 0.2 s.
 const NOISE_RANGE: (i8, i8) = (-8, 55);
@@ -33,13 +49,13 @@ impl Hypothesis {
         clippy::cast_possible_truncation,
         reason = "clamped to the grid right after; float casts saturate"
     )]
-    pub(crate) fn nearest(noise_s: f64, wander: f64) -> Self {
+    pub(crate) fn nearest(excess: Excess, noise_s: f64, wander: f64) -> Self {
         let noise = (2.0 * (noise_s * 1e9).log2()).round() as i8;
         let wander = (wander * 1e12).log2().round() as i8;
         Self {
             noise: noise.clamp(NOISE_RANGE.0, NOISE_RANGE.1),
             wander: wander.clamp(WANDER_RANGE.0, WANDER_RANGE.1),
-            excess: 1,
+            excess,
         }
     }
 
@@ -55,33 +71,24 @@ impl Hypothesis {
 
     /// Variance (s²) of an offset whose round trip lay `excess_s` above the floor.
     pub(crate) fn variance(self, excess_s: f64) -> f64 {
-        let weight = EXCESS_WEIGHTS[usize::from(self.excess)];
-        self.noise_s().powi(2) + (weight * excess_s).powi(2)
+        self.noise_s().powi(2) + (self.excess.weight() * excess_s).powi(2)
     }
 
-    /// The grid's neighbours: one parameter one step off.
+    /// The grid's neighbours: noise or wander one step off.
     pub(crate) fn neighbours(self) -> impl Iterator<Item = Self> {
-        [
-            (1, 0, 0),
-            (-1, 0, 0),
-            (0, 1, 0),
-            (0, -1, 0),
-            (0, 0, 1),
-            (0, 0, -1),
-        ]
-        .into_iter()
-        .filter_map(move |(noise, wander, excess)| self.step(noise, wander, excess))
+        [(1, 0), (-1, 0), (0, 1), (0, -1)]
+            .into_iter()
+            .filter_map(move |(noise, wander)| self.step(noise, wander))
     }
 
-    fn step(self, noise: i8, wander: i8, excess: i8) -> Option<Self> {
+    fn step(self, noise: i8, wander: i8) -> Option<Self> {
         let next = Self {
             noise: self.noise + noise,
             wander: self.wander + wander,
-            excess: self.excess.checked_add_signed(excess)?,
+            ..self
         };
         let on_grid = (NOISE_RANGE.0..=NOISE_RANGE.1).contains(&next.noise)
-            && (WANDER_RANGE.0..=WANDER_RANGE.1).contains(&next.wander)
-            && usize::from(next.excess) < EXCESS_WEIGHTS.len();
+            && (WANDER_RANGE.0..=WANDER_RANGE.1).contains(&next.wander);
         on_grid.then_some(next)
     }
 }
@@ -95,14 +102,14 @@ mod tests {
         #[test]
         fn nearest_is_within_half_a_step(noise in -9.0f64..-1.0, wander in -11.9f64..-7.0) {
             let (noise, wander) = (10f64.powf(noise), 10f64.powf(wander));
-            let h = Hypothesis::nearest(noise, wander);
+            let h = Hypothesis::nearest(Excess::BothWays, noise, wander);
             prop_assert!((h.noise_s() / noise).log2().abs() < 0.26);
             prop_assert!((h.wander() / wander).log2().abs() < 0.51);
         }
 
         #[test]
         fn neighbours_stay_on_the_grid(noise in any::<f64>(), wander in any::<f64>()) {
-            let h = Hypothesis::nearest(noise, wander);
+            let h = Hypothesis::nearest(Excess::BothWays, noise, wander);
             for n in h.neighbours() {
                 prop_assert!(n.variance(1e-3) > 0.0 && n != h);
             }
@@ -111,10 +118,7 @@ mod tests {
 
     #[test]
     fn a_wait_on_one_way_shifts_the_offset_by_half_of_it() {
-        let one_way = Hypothesis {
-            excess: 2,
-            ..Hypothesis::nearest(1e-9, 1e-9)
-        };
+        let one_way = Hypothesis::nearest(Excess::OneWay, 1e-9, 1e-9);
         assert!((one_way.variance(10e-6).sqrt() - 5e-6).abs() < 1e-9);
     }
 }

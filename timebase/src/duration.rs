@@ -196,7 +196,7 @@ impl fmt::Debug for Duration {
             units / PER_SEC.unsigned_abs(),
             units % PER_SEC.unsigned_abs(),
         );
-        let picos = rest * 1_000 >> 32;
+        let picos = (rest * 1_000) >> 32;
         let sign = if self.is_negative() { '-' } else { '+' };
         write!(f, "{sign}{secs}.{picos:012}s")
     }
