@@ -137,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn both_timestamps_are_in_one_era_even_at_the_pivots_reach() {
+        let raw = Timestamp::EPOCH;
+        let pivot = Timestamp::from_epoch(Duration::from_secs(1_800_000_000));
+        let t2 = pivot + Duration::from_secs((1 << 31) - 1);
+        let turnaround = Duration::from_secs(2);
+        let measured = exchange(raw, t2, t2 + turnaround, raw + turnaround).measure(pivot);
+        assert_eq!(measured.delay, Duration::ZERO);
+        assert_eq!(measured.offset, t2.since_epoch());
+    }
+
+    #[test]
     fn kinds_are_told() {
         let zero = Timestamp::EPOCH;
         let mut exchange = exchange(zero, Timestamp::EPOCH, Timestamp::EPOCH, zero);

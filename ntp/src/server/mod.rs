@@ -142,8 +142,8 @@ impl Server {
         Some((transmit, request.origin))
     }
 
-    /// `receive`, moved on until no remembered reply, nor the last one, nor the request has it
-    /// (RFC 9769 section 2: receive timestamps must be unique).
+    /// `receive`, moved on until no remembered reply has it (RFC 9769 section 2), nor the last one,
+    /// remembered or not, nor the request.
     fn unique_receive(&mut self, receive: NtpTimestamp, origin: NtpTimestamp) -> NtpTimestamp {
         let mut unique = receive;
         for _ in 0..ATTEMPTS {

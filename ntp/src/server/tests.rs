@@ -266,6 +266,18 @@ fn a_reply_tells_when_the_previous_one_left_and_only_once() {
     assert_eq!(rig.server.statistics().interleaved, 2);
 }
 
+#[test]
+fn told_timestamps_are_even_too() {
+    // So that a client that mistakes one for a receive timestamp costs no memory.
+    let mut rig = Rig::new(8);
+    let (mut reply, _) = established(&mut rig);
+    for _ in 0..16 {
+        reply = rig.ask_stamped(&interleaved_request(reply.receive)).0;
+        assert_eq!(reply.transmit.to_bits() & 1, 0);
+    }
+    assert_eq!(rig.server.statistics().interleaved, 16);
+}
+
 /// A client of which a reply is remembered: that reply and when it left.
 fn established(rig: &mut Rig) -> (Header, Timestamp<Utc>) {
     let (first, _) = rig.ask(&basic_request());
@@ -371,21 +383,34 @@ impl Rig {
 
 #[test]
 fn receive_timestamps_are_unique_even_if_the_clock_stands_still() {
-    // RFC 9769 section 2. No random bits at all: precision 2^-32 s. Replies to basic requests
-    // count, too: the next request may ask about them.
+    // RFC 9769 section 2: no two remembered replies have the same. No random bits at all:
+    // precision 2^-32 s.
     let mut rig = Rig::new(100);
     rig.system.precision = -32;
     let mut seen = Vec::new();
-    let interleaved = interleaved_request(NtpTimestamp::from_bits(1));
-    for request in [basic_request(); 5].into_iter().chain([interleaved; 20]) {
-        let mut reply = rig
+    for _ in 0..20 {
+        let receive = rig.receive_at_one_instant(&interleaved_request(NtpTimestamp::from_bits(1)));
+        assert!(!seen.contains(&receive));
+        seen.push(receive);
+    }
+    // Basic replies are not remembered, but at least differ from these, and from the last one.
+    for _ in 0..5 {
+        let receive = rig.receive_at_one_instant(&basic_request());
+        assert!(!seen.contains(&receive));
+        assert_ne!(receive, rig.receive_at_one_instant(&basic_request()));
+    }
+}
+
+impl Rig {
+    /// The receive timestamp of the answer to a request that arrives at [`now`].
+    fn receive_at_one_instant(&mut self, request: &Header) -> NtpTimestamp {
+        let mut reply = self
             .server
-            .handle(&request.to_bytes(), now(), &rig.system, &mut rig.entropy)
+            .handle(&request.to_bytes(), now(), &self.system, &mut self.entropy)
             .unwrap();
         let reply = Header::parse(reply.write(now())).unwrap();
-        assert!(!seen.contains(&reply.receive));
         assert_ne!(reply.receive, reply.transmit);
-        seen.push(reply.receive);
+        reply.receive
     }
 }
 
