@@ -160,16 +160,12 @@ fn decide(
     let mut said = Vec::new();
     let mut asked = Vec::new();
     for (id, server) in (0..).map(SourceId).zip(answers) {
-        match &server.trouble {
-            Some(trouble) => said.push(format!(
-                "{}: {trouble}",
-                printable(&server.name.to_string())
-            )),
-            None => {
-                let poll = (Poll::MIN, Poll::MAX);
-                discipline.add_source(id, SourceOptions { poll }, reading.raw);
-                asked.push((id, server));
-            }
+        if let Some(trouble) = &server.trouble {
+            said.push(format!("{}: {trouble}", shown(server)));
+        } else {
+            let poll = (Poll::MIN, Poll::MAX);
+            discipline.add_source(id, SourceOptions { poll }, reading.raw);
+            asked.push((id, server));
         }
     }
     feed(&mut discipline, &asked, reading);
@@ -183,7 +179,7 @@ fn decide(
             State::Selected | State::Combined | State::Candidate => agree += 1,
             _ => said.push(format!(
                 "{}: {}: {}",
-                printable(&server.name.to_string()),
+                shown(server),
                 status.state.name(),
                 status.reason
             )),
@@ -203,6 +199,11 @@ fn decide(
         })
     };
     (said, decision)
+}
+
+/// A server's name, for a message.
+fn shown(server: &Answers) -> String {
+    printable(&server.name.to_string()).into_owned()
 }
 
 /// Gives the discipline all measurements, in the order in which they were made.

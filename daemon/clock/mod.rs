@@ -38,6 +38,9 @@ pub trait Clock {
     /// What it shows now. Always what it really shows, whatever was asked of it.
     fn read(&self) -> ClockReading;
 
+    /// What it shows now, where nothing but that is needed: the cheapest way to read it.
+    fn now(&self) -> Timestamp<Utc>;
+
     /// The system clock against the timescale, now: for converting the kernel's stamps.
     fn window(&self) -> Window;
 

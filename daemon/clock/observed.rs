@@ -1,6 +1,7 @@
 //! The system clock, only watched.
 
 use clockwright_discipline::ClockReading;
+use clockwright_sys::clock;
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
@@ -39,6 +40,10 @@ impl Clock for Observed {
     fn read(&self) -> ClockReading {
         // The rate does not matter for the reading itself.
         reading_of(&self.timescale.window(Pace::default()))
+    }
+
+    fn now(&self) -> Timestamp<Utc> {
+        clock::realtime_now()
     }
 
     fn window(&self) -> Window {

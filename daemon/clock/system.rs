@@ -46,6 +46,10 @@ impl Clock for System {
         reading_of(&self.window())
     }
 
+    fn now(&self) -> Timestamp<Utc> {
+        clock::realtime_now()
+    }
+
     fn window(&self) -> Window {
         self.timescale.window(self.pace)
     }

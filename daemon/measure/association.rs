@@ -7,7 +7,7 @@ use clockwright_ntp::{
     Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request, TxToken,
 };
 use clockwright_sys::socket::{
-    ErrorQueue, Features, Options, QueueItem, RecvBatch, Stamping, Transmit, TxId,
+    ErrorQueue, Features, Options, QueueItem, RecvBatch, Stamping, StampingKeeper, Transmit, TxId,
 };
 use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp, Utc};
 
@@ -31,6 +31,8 @@ pub struct Instruments {
     received: RecvBatch,
     queue: ErrorQueue,
     wakes: Wakes,
+    /// Keeps the kernel stamping between requests, when no other socket is open.
+    _stamping: Option<StampingKeeper>,
     /// The best stamp a sent packet can get on this host.
     pub best_stamp: StampKind,
 }
@@ -45,6 +47,7 @@ impl Instruments {
             // Stamps come alone, without the packet: room for its first octets is enough.
             queue: ErrorQueue::new(BATCH, 128),
             wakes,
+            _stamping: StampingKeeper::new().ok(),
             best_stamp: if stamps {
                 StampKind::Kernel
             } else {

@@ -264,7 +264,7 @@ impl Inquiry {
         let late = self.deadline.is_some_and(|deadline| deadline <= now);
         let complete = self.deadline.is_some()
             && !asked.client().awaiting_reply()
-            && !asked.next_timeout().is_some_and(|due| due - now < PATIENCE);
+            && asked.next_timeout().is_none_or(|due| due - now >= PATIENCE);
         if silenced || late || complete {
             self.end(clock, instruments);
         }

@@ -87,7 +87,7 @@ impl Said {
         let delay_s = best.measured.delay.as_secs_f64();
         let root_delay_s = exchange.root_delay.as_secs_f64();
         let root_dispersion_s = exchange.root_dispersion.as_secs_f64();
-        let distance_s = (delay_s.max(0.0) + root_delay_s) / 2.0
+        let distance_s = f64::midpoint(delay_s.max(0.0), root_delay_s)
             + root_dispersion_s
             + best.measured.uncertainty.as_secs_f64();
         Self {

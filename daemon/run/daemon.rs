@@ -203,7 +203,15 @@ impl Daemon {
             config,
             entropy: &mut self.instruments.entropy,
         };
+        let denied = self.servers.counts().denied;
         self.servers.handle_port(id, &mut answering);
+        let counts = self.servers.counts();
+        if counts.denied != denied
+            && let Some(address) = counts.last_denied
+            && let Some(leave) = self.limiter.leave("denied", self.clock.timescale().now())
+        {
+            info!("{address} asks for the time and is not in server.allow: not answered{leave}");
+        }
     }
 
     /// Looks a name up without waiting for it.
@@ -285,6 +293,9 @@ impl Daemon {
                 member.kiss = Some(code);
                 if let Some(leave) = self.limiter.leave("kiss", now) {
                     warn!("{name}: {}{leave}", explain(code));
+                }
+                if matches!(code, KissCode::Deny | KissCode::Restrict) {
+                    self.sources.silent(id, now);
                 }
             }
             Event::Unusable(rejection) | Event::Refused(rejection) => {
@@ -395,6 +406,15 @@ impl Daemon {
             self.carry_out();
         }
         self.save();
+        if self.servers.is_listening() {
+            let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
+            info!(
+                "served {} replies, {} of them in interleaved mode; {} requests were not allowed",
+                protocol.basic + protocol.interleaved,
+                protocol.interleaved,
+                counts.denied
+            );
+        }
     }
 
     /// What the clock shows.

@@ -16,6 +16,8 @@ mod sources;
 mod start;
 mod state;
 mod steering;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watch;
 
@@ -66,8 +68,7 @@ pub fn main(args: &RunArgs) -> Exit {
         let started = start::start(args, config, level, wakes, resolutions)?;
         let signals = Signals::new()?;
         let events = Events {
-            woken,
-            resolved,
+            feed: Feed { woken, resolved },
             signals,
             watch: watch_clock(),
         };
@@ -90,15 +91,20 @@ pub fn main(args: &RunArgs) -> Exit {
     }
 }
 
-/// Everything that can happen to the daemon but the passing of time.
+/// Everything that can happen to the daemon.
 struct Events {
-    woken: mpsc::UnboundedReceiver<PortId>,
-    resolved: mpsc::UnboundedReceiver<Resolution>,
+    feed: Feed,
     signals: Signals,
     watch: Option<ClockWatch>,
 }
 
-/// One of them.
+/// What the daemon's own ports, names and timers have to say.
+struct Feed {
+    woken: mpsc::UnboundedReceiver<PortId>,
+    resolved: mpsc::UnboundedReceiver<Resolution>,
+}
+
+/// Something that happened.
 enum Happening {
     Port(PortId),
     Resolved(Resolution),
@@ -134,6 +140,18 @@ fn watch_clock() -> Option<ClockWatch> {
         .ok()
 }
 
+impl Feed {
+    /// Waits for what happens next, at most for `idle`.
+    async fn next(&mut self, idle: std::time::Duration) -> Happening {
+        // The daemon holds the other ends of both queues, so neither ever closes.
+        tokio::select! {
+            Some(id) = self.woken.recv() => Happening::Port(id),
+            Some(resolution) = self.resolved.recv() => Happening::Resolved(resolution),
+            () = tokio::time::sleep(idle) => Happening::Due,
+        }
+    }
+}
+
 impl Events {
     /// Waits for what happens next, at most for `idle`.
     async fn next(&mut self, idle: std::time::Duration) -> Happening {
@@ -143,11 +161,8 @@ impl Events {
                 None => pending().await,
             }
         };
-        // The daemon holds the other ends of both queues, so neither ever closes.
         tokio::select! {
-            Some(id) = self.woken.recv() => Happening::Port(id),
-            Some(resolution) = self.resolved.recv() => Happening::Resolved(resolution),
-            () = tokio::time::sleep(idle) => Happening::Due,
+            happening = self.feed.next(idle) => happening,
             disruption = disrupted => Happening::Disrupted(disruption),
             _ = self.signals.hangup.recv() => Happening::Reload,
             _ = self.signals.terminate.recv() => Happening::Stop("SIGTERM"),
@@ -176,23 +191,28 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
             happening = events.next(idle) => happening,
             () = &mut answer => continue,
         };
-        let mut daemon = daemon.borrow_mut();
-        match happening {
-            Happening::Port(id) => daemon.handle_port(id),
-            Happening::Resolved(resolution) => daemon.handle_resolution(&resolution),
-            Happening::Due => daemon.handle_timeouts(),
-            Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
-            Happening::Reload => {
-                notify::reloading();
-                daemon.reload();
-                notify::ready();
-            }
-            Happening::Stop(signal) => {
-                info!("stopping: {signal}");
-                notify::stopping();
-                daemon.stop();
-                return;
-            }
+        if let Happening::Stop(signal) = happening {
+            info!("stopping: {signal}");
+            notify::stopping();
+            daemon.borrow_mut().stop();
+            return;
         }
+        handle(&mut daemon.borrow_mut(), happening);
+    }
+}
+
+/// Tells the daemon what happened.
+fn handle(daemon: &mut Daemon, happening: Happening) {
+    match happening {
+        Happening::Port(id) => daemon.handle_port(id),
+        Happening::Resolved(resolution) => daemon.handle_resolution(&resolution),
+        Happening::Due => daemon.handle_timeouts(),
+        Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
+        Happening::Reload => {
+            notify::reloading();
+            daemon.reload();
+            notify::ready();
+        }
+        Happening::Stop(_) => daemon.stop(),
     }
 }

@@ -1,4 +1,4 @@
-//! Tells the service manager how far we are (sd_notify(3)); without one, nobody is told.
+//! Tells the service manager how far we are (`sd_notify(3)`); without one, nobody is told.
 
 use sd_notify::NotifyState;
 

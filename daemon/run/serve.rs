@@ -1,7 +1,7 @@
 //! Answering the hosts that ask us.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::{fmt, io};
 
 use clockwright_discipline::Status;
@@ -73,6 +73,8 @@ impl std::error::Error for ListenError {}
 pub(super) struct ServeCounts {
     /// Requests from addresses that are not allowed.
     pub(super) denied: u64,
+    /// The last of those addresses.
+    pub(super) last_denied: Option<IpAddr>,
     /// Replies that the kernel did not take.
     pub(super) unsent: u64,
 }
@@ -238,6 +240,7 @@ impl Servers {
         for message in self.requests.messages() {
             if !answering.config.allows(message.source.ip()) {
                 self.counts.denied += 1;
+                self.counts.last_denied = Some(message.source.ip());
                 continue;
             }
             if message.truncated {
@@ -251,7 +254,7 @@ impl Servers {
                 continue;
             };
             let wanted = reply.tx_stamp_wanted();
-            let payload = reply.write(answering.clock.read().clock);
+            let payload = reply.write(answering.clock.now());
             match send(port.socket(), &message, payload, wanted.is_some()) {
                 Ok(id) => {
                     if let (Some(id), Some(key)) = (id, wanted) {
@@ -280,7 +283,7 @@ fn arrival(message: &Message<'_>, clock: &dyn Clock, window: &Window) -> Timesta
     message
         .kernel
         .and_then(|stamp| clock.time_of(stamp, window).ok())
-        .unwrap_or_else(|| clock.read().clock)
+        .unwrap_or_else(|| clock.now())
 }
 
 /// Sends a reply from the address that was asked.

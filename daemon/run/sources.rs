@@ -273,7 +273,7 @@ impl Sources {
         }
     }
 
-    /// A server has fallen silent: its name may have moved.
+    /// A server is lost: its name may stand for others by now.
     pub(super) fn silent(&mut self, id: SourceId, now: Timestamp<Raw>) {
         let source = self
             .list

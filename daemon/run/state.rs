@@ -37,7 +37,7 @@ struct Saved {
     /// Random walk of the frequency, s/s per √s.
     wander: f64,
     /// When it was saved, by the clock of the time.
-    saved_at_unix_s: u64,
+    unix_time_s: u64,
     /// The boot it was learnt in.
     boot_id: Option<String>,
 }
@@ -160,7 +160,7 @@ impl StateFile {
             frequency_ppm: learnt.frequency * 1e6,
             frequency_uncertainty_ppm: learnt.frequency_sd * 1e6,
             wander: learnt.wander,
-            saved_at_unix_s: unix_now(),
+            unix_time_s: unix_now(),
             boot_id: boot_id(),
         };
         self.replace(&saved)
@@ -188,18 +188,18 @@ impl Saved {
     fn learnt(&self, now_unix_s: u64, boot_id: Option<&str>) -> Result<Learnt, String> {
         let frequency = self.frequency_ppm * 1e-6;
         let saved_sd = self.frequency_uncertainty_ppm * 1e-6;
-        if !(frequency.abs() <= MAX_FREQUENCY) {
+        let possible = |sd: f64| sd > 0.0 && sd <= MAX_FREQUENCY;
+        if frequency.is_nan() || frequency.abs() > MAX_FREQUENCY {
             return Err(format!(
                 "a frequency of {} ppm is impossible",
                 self.frequency_ppm
             ));
         }
-        if !(saved_sd > 0.0 && saved_sd <= MAX_FREQUENCY && self.wander > 0.0 && self.wander < 1e-3)
-        {
+        if !possible(saved_sd) || !possible(self.wander) {
             return Err("uncertainty or wander are impossible".to_owned());
         }
         // By a clock that may have been wrong then or be wrong now; it only makes us less sure.
-        let age_s = now_unix_s.abs_diff(self.saved_at_unix_s).min(30 * 86_400) as f64;
+        let age_s = now_unix_s.abs_diff(self.unix_time_s).min(30 * 86_400) as f64;
         let same_boot = self.boot_id.is_some() && self.boot_id.as_deref() == boot_id;
         let restart_sd = if same_boot { RESTART_SD } else { REBOOT_SD };
         let variance = saved_sd.powi(2) + self.wander.powi(2) * age_s + restart_sd.powi(2);
@@ -278,7 +278,7 @@ mod tests {
             frequency_ppm: 1.0,
             frequency_uncertainty_ppm: 0.001,
             wander: 1e-9,
-            saved_at_unix_s: 1_000_000,
+            unix_time_s: 1_000_000,
             boot_id: Some("a".to_owned()),
         };
         let sd = |now, boot| saved.learnt(now, boot).unwrap().frequency_sd;
@@ -294,12 +294,21 @@ mod tests {
         let file = scratch.file(ClockName::System);
         file.save(&LEARNT).unwrap();
         let good = fs::read_to_string(&file.path).unwrap();
+        let with = |key: &str, value: serde_json::Value| {
+            let mut saved: serde_json::Value = serde_json::from_str(&good).unwrap();
+            saved[key] = value;
+            saved.to_string()
+        };
         for (bad, why) in [
             (String::new(), "EOF"),
             (good.chars().take(40).collect(), "EOF"),
-            (good.replace("\"format\": 1", "\"format\": 2"), "format 2"),
-            (good.replace("12.345", "12345.0"), "impossible"),
-            (good.replace("0.003", "-1.0"), "impossible"),
+            (with("format", 2.into()), "format 2"),
+            (with("frequency_ppm", 12_345.0.into()), "impossible"),
+            (
+                with("frequency_uncertainty_ppm", (-1.0).into()),
+                "impossible",
+            ),
+            (with("wander", 0.0.into()), "impossible"),
             ("\u{0}".repeat(100), "expected value"),
         ] {
             fs::write(&file.path, &bad).unwrap();
