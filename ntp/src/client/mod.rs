@@ -21,6 +21,7 @@ mod polling;
 mod rejection;
 mod reply;
 mod request;
+mod stamps;
 mod statistics;
 mod timers;
 
@@ -29,7 +30,7 @@ pub use config::{ClientConfig, PortPolicy};
 pub use rejection::Rejection;
 pub use statistics::ClientStatistics;
 
-use clockwright_timebase::{Duration, Poll, Raw, Stamp, Timestamp};
+use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::entropy::random_u64;
 use crate::{Entropy, Exchange, Header, KissCode};
@@ -37,7 +38,8 @@ use action::ActionQueue;
 use interleaving::Interleaving;
 use polling::Polling;
 use reply::{Answer, Measured, Verdict};
-use request::{Form, PendingRequest, improve};
+use request::{Form, PendingRequest};
+use stamps::Stamps;
 use statistics::count;
 use timers::{Timer, Timers};
 
@@ -200,10 +202,10 @@ impl Client {
     /// Puts a stamp where its request's stamp is needed.
     fn take_stamp(&mut self, token: &TxToken, stamp: Stamp<Raw>) {
         if let Some(pending) = self.pending.as_mut().filter(|p| p.serial == token.serial) {
-            pending.stamp(stamp);
+            pending.t1.note(stamp);
         }
         if let Some(last) = self.last.as_mut().filter(|l| l.serial == token.serial) {
-            improve(&mut last.t1, stamp);
+            last.t1.note(stamp);
         }
     }
 
@@ -294,10 +296,17 @@ impl Client {
             return Err(Rejection::Unexpected);
         };
         let to_interleaved = pending.is_interleaved();
+        let mut arrival = Stamps::default();
+        arrival.note(Stamp {
+            at: now,
+            kind: StampKind::Daemon,
+            ..rx
+        });
+        arrival.note(rx);
         let mut answer = Answer {
             serial: pending.serial,
             t1: pending.t1,
-            t4: rx,
+            t4: arrival,
             header,
             form,
             state: Measured::Awaited,

@@ -1,8 +1,9 @@
 //! Replies: what they must pass to be believed, and the exchanges they complete.
 
-use clockwright_timebase::{Duration, Poll, Raw, Stamp};
+use clockwright_timebase::{Duration, Poll};
 
 use super::request::{Form, PendingRequest};
+use super::stamps::Stamps;
 use super::{ClientConfig, Rejection};
 use crate::extension::Extensions;
 use crate::packet::stratum_is_synchronized;
@@ -26,9 +27,9 @@ pub(super) struct Answer {
     /// Which request it answers.
     pub(super) serial: u64,
     /// When the request left, as far as known; may still improve.
-    pub(super) t1: Option<Stamp<Raw>>,
+    pub(super) t1: Stamps,
     /// When the reply arrived.
-    pub(super) t4: Stamp<Raw>,
+    pub(super) t4: Stamps,
     /// What the reply said.
     pub(super) header: Header,
     /// Its mode.
@@ -160,7 +161,10 @@ impl Answer {
 
     /// Must the request's transmit stamp be waited for?
     pub(super) fn wants_stamp(&self, config: &ClientConfig) -> bool {
-        self.t1.is_none_or(|t1| t1.kind > config.best_stamp) && config.stamp_wait > Duration::ZERO
+        let (sent, arrived) = (self.t1.best(), self.t4.best());
+        // Better than the arrival's stamp it need not be.
+        let enough = arrived.map_or(config.best_stamp, |t4| t4.kind.max(config.best_stamp));
+        sent.is_none_or(|t1| t1.kind > enough) && config.stamp_wait > Duration::ZERO
     }
 
     /// The exchange this answer completes by itself, in basic mode.
@@ -185,11 +189,12 @@ impl Answer {
         form: Form,
         config: &ClientConfig,
     ) -> Result<Exchange, Rejection> {
+        let (t1, t4) = Stamps::matched(&self.t1, &self.t4).ok_or(Rejection::NoTransmitStamp)?;
         let exchange = Exchange {
-            t1: self.t1.ok_or(Rejection::NoTransmitStamp)?,
+            t1,
             t2: self.header.receive,
             t3: latest.transmit,
-            t4: self.t4,
+            t4,
             interleaved: form == Form::Interleaved,
             leap: latest.leap,
             stratum: latest.stratum,

@@ -1,7 +1,6 @@
 //! Requests: data-minimised, so that they tell an observer nothing.
 
-use clockwright_timebase::{Raw, Stamp};
-
+use super::stamps::Stamps;
 use crate::entropy::random_u64;
 use crate::{Entropy, Header, Mode, NtpTimestamp};
 
@@ -11,7 +10,7 @@ pub(super) struct PendingRequest {
     /// Which of the client's requests.
     pub(super) serial: u64,
     /// When it left, as far as known.
-    pub(super) t1: Option<Stamp<Raw>>,
+    pub(super) t1: Stamps,
     /// Has a reply been believed? Others are duplicates then.
     pub(super) answered: bool,
     /// Has a kiss been believed?
@@ -54,7 +53,7 @@ impl PendingRequest {
         };
         let request = Self {
             serial,
-            t1: None,
+            t1: Stamps::default(),
             answered: false,
             kissed: false,
             transmit,
@@ -77,18 +76,6 @@ impl PendingRequest {
         } else {
             None
         }
-    }
-
-    /// Takes over a transmit stamp unless a better one is known.
-    pub(super) fn stamp(&mut self, stamp: Stamp<Raw>) {
-        improve(&mut self.t1, stamp);
-    }
-}
-
-/// Replaces `known` by `stamp` unless that was taken farther from the wire.
-pub(super) fn improve(known: &mut Option<Stamp<Raw>>, stamp: Stamp<Raw>) {
-    if known.is_none_or(|known| stamp.kind <= known.kind) {
-        *known = Some(stamp);
     }
 }
 
