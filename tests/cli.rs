@@ -84,6 +84,8 @@ fn help_and_version_are_no_failures() {
         help.contains("Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not"),
         "{help}"
     );
+    let (_, page, _) = run(&["query", "--help"]);
+    assert!(page.contains("HOST, HOST:PORT or [IPV6]:PORT"), "{page}");
     let (code, version, _) = run(&["--version"]);
     assert_eq!(
         (code, version.trim()),

@@ -15,6 +15,9 @@ pub const DEFAULT_SOCKET: &str = "/run/clockwright/control.sock";
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not synchronised.";
 
+/// How servers are written, in `--help`.
+const SERVERS: &str = "Servers: HOST, HOST:PORT or [IPV6]:PORT";
+
 /// Keeps this host's clock right, and says truthfully how right it is.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "clockwright", version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -81,8 +84,8 @@ pub struct FamilyArgs {
 /// `clockwright query`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct QueryArgs {
-    /// Servers: HOST, HOST:PORT or [IPV6]:PORT
-    #[arg(value_name = "SERVER", required = true)]
+    /// The servers to ask.
+    #[arg(value_name = "SERVER", required = true, help = SERVERS)]
     pub servers: Vec<ServerName>,
     /// Requests to each server
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -101,8 +104,8 @@ pub struct QueryArgs {
 /// `clockwright set`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct SetArgs {
-    /// Servers: HOST, HOST:PORT or [IPV6]:PORT
-    #[arg(value_name = "SERVER", required = true)]
+    /// The servers to ask.
+    #[arg(value_name = "SERVER", required = true, help = SERVERS)]
     pub servers: Vec<ServerName>,
     /// Requests to each server
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]

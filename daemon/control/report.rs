@@ -87,7 +87,8 @@ pub struct StatusReport {
     pub samples: u64,
     /// Steps of the clock since the start.
     pub steps: u64,
-    /// Sources known, pool members counted one by one.
+    /// Sources that have an address, pool members counted one by one. A name that is not resolved
+    /// is in the list of sources, and not counted here.
     pub sources: u32,
     /// Sources that answered one of the last eight requests.
     pub sources_reachable: u32,

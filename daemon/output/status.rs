@@ -33,7 +33,7 @@ fn verdict(status: &StatusReport) -> (String, Style) {
         return (format!("Synchronised{to}{within}."), Style::Good);
     }
     let why = match (status.sources, status.sources_reachable) {
-        (0, _) => "no source is configured".to_owned(),
+        (0, _) => "no source has an address; see: clockwright sources".to_owned(),
         (1, 0) => "its only source has not answered yet".to_owned(),
         (all, 0) => format!("none of its {all} sources has answered yet"),
         (all, some) => {
@@ -170,7 +170,10 @@ Daemon           version 0.1.0, up 60 min"
         status.sources_reachable = 2;
         assert!(first(&status).starts_with("Not synchronised: 2 of 4 sources answer"));
         status.sources = 0;
-        assert_eq!(first(&status), "Not synchronised: no source is configured.");
+        assert_eq!(
+            first(&status),
+            "Not synchronised: no source has an address; see: clockwright sources."
+        );
         status.steering = Steering::NotPermitted;
         assert!(status_lines(&status, Paint::NEVER)[1].contains("CAP_SYS_TIME"));
     }
