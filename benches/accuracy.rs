@@ -1,6 +1,8 @@
 //! The scenarios of sim/scenarios in a table: medians over five seeds. Virtual time: the figures
 //! are the same on any machine; only the last column is not.
 
+#![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
