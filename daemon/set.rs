@@ -233,3 +233,117 @@ fn feed(discipline: &mut Discipline, asked: &[(SourceId, &Answers)], reading: Cl
         discipline.handle_sample(id, &sample, reading);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Trouble;
+    use clockwright_ntp::{Exchange, Leap, Measurement, NtpTimestamp, ReferenceId};
+    use clockwright_timebase::{Stamp, StampKind, Timestamp};
+
+    /// When the clock is read, after all measurements; it shows raw plus 1.8e9 s then.
+    const READING: ClockReading = ClockReading {
+        raw: Timestamp::from_timespec(100, 0),
+        clock: Timestamp::from_timespec(1_800_000_100, 0),
+    };
+
+    /// Four measurements over a path of 100 us: the clock lacks `offset`.
+    fn server(name: &str, offset: Duration) -> Answers {
+        let taken = (0..4).map(|n| take(Duration::from_secs(90 + n), offset));
+        Answers {
+            name: name.parse().unwrap(),
+            address: None,
+            taken: taken.collect(),
+            sent: 4,
+            received: 4,
+            trouble: None,
+        }
+    }
+
+    fn take(at: Duration, offset: Duration) -> Taken {
+        let at = Timestamp::from_epoch(at);
+        let delay = Duration::from_micros(100);
+        let zero = NtpTimestamp::ZERO;
+        Taken {
+            exchange: Exchange {
+                t1: Stamp::exact(at, StampKind::Kernel),
+                t2: zero,
+                t3: zero,
+                t4: Stamp::exact(at + delay, StampKind::Kernel),
+                interleaved: false,
+                leap: Leap::None,
+                stratum: 1,
+                poll: 6,
+                precision: -25,
+                root_delay: Duration::ZERO,
+                root_dispersion: Duration::from_micros(50),
+                reference_id: ReferenceId::ZERO,
+                reference_time: zero,
+            },
+            measured: Measurement {
+                at,
+                offset: Duration::from_secs(1_800_000_000) + offset,
+                delay,
+                uncertainty: Duration::ZERO,
+            },
+            offset,
+        }
+    }
+
+    #[test]
+    fn the_majority_decides_and_the_liar_is_named() {
+        let second = Duration::from_secs(1);
+        let answers = [
+            server("192.0.2.1", second),
+            server("192.0.2.2", second + Duration::from_micros(20)),
+            server("192.0.2.3", second - Duration::from_secs(60)),
+            server("192.0.2.4", second - Duration::from_micros(20)),
+        ];
+        let (said, decision) = decide(&answers, READING);
+        let correction = decision.unwrap();
+        assert!(
+            (correction.by - second).abs() < Duration::from_micros(60),
+            "{correction:?}"
+        );
+        assert_eq!((correction.agree, correction.of), (3, 4));
+        assert!(!correction.is_slew());
+        assert!(
+            correction
+                .to_string()
+                .starts_with("stepped by +1.00 s (3 of 4"),
+            "{correction}"
+        );
+        assert!(
+            said.len() == 1 && said[0].starts_with("192.0.2.3: falseticker"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn two_that_contradict_each_other_decide_nothing() {
+        let answers = [
+            server("192.0.2.1", Duration::ZERO),
+            server("192.0.2.2", Duration::from_secs(1)),
+        ];
+        let (said, decision) = decide(&answers, READING);
+        assert_eq!(decision, Err(Refusal::NoMajority { of: 2 }));
+        assert_eq!(said.len(), 2);
+    }
+
+    #[test]
+    fn small_corrections_are_slewed_and_silence_corrects_nothing() {
+        let (_, decision) = decide(&[server("192.0.2.1", Duration::from_millis(-2))], READING);
+        assert!(decision.is_ok_and(|correction| correction.is_slew()));
+        let silent = Answers {
+            taken: Vec::new(),
+            trouble: Some(Trouble::Silent),
+            ..server("192.0.2.1", Duration::ZERO)
+        };
+        let (said, decision) = decide(&[silent], READING);
+        assert_eq!(decision, Err(Refusal::NoAnswer));
+        assert!(
+            said.iter().any(|line| line.contains("no answer")),
+            "{said:?}"
+        );
+    }
+}

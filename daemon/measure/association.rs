@@ -198,12 +198,7 @@ impl Association {
         };
         line.port.begin_reading();
         let mut rounds = 0;
-        while rounds < ROUNDS {
-            let stamps = self.read_stamps(&mut line, instruments, clock);
-            let datagrams = self.read_datagrams(&line, instruments, clock);
-            if !stamps && !datagrams {
-                break;
-            }
+        while rounds < ROUNDS && self.read(&mut line, instruments, clock) {
             rounds += 1;
         }
         if rounds == ROUNDS {
@@ -234,29 +229,57 @@ impl Association {
         }
     }
 
-    /// Reads a batch of the error queue; false if it was empty.
-    fn read_stamps(
-        &mut self,
-        line: &mut Line,
-        instruments: &mut Instruments,
-        clock: &dyn Clock,
-    ) -> bool {
-        match line.port.socket().recv_tx_stamps(&mut instruments.queue) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => {
-                self.report(Event::Failed(Failure::Send(error)));
-                return false;
-            }
+    /// Reads a batch of transmit stamps and one of datagrams; true if there may be more.
+    fn read(&mut self, line: &mut Line, instruments: &mut Instruments, clock: &dyn Clock) -> bool {
+        let socket = line.port.socket();
+        let stamps = self.count(socket.recv_tx_stamps(&mut instruments.queue));
+        let datagrams = self.count(socket.recv(&mut instruments.received));
+        if stamps == 0 && datagrams == 0 {
+            return false;
         }
         let window = clock.window();
-        for item in instruments.queue.items() {
+        if stamps > 0 {
+            self.take_departures(line, &instruments.queue, &window);
+        }
+        if datagrams > 0 {
+            self.take_arrivals(&instruments.received, &window);
+        }
+        stamps == BATCH || datagrams == BATCH
+    }
+
+    /// How many were read; an error is reported, and what follows it read all the same.
+    fn count(&mut self, read: std::io::Result<usize>) -> usize {
+        read.unwrap_or_else(|error| {
+            self.report(Event::Failed(Failure::Send(error)));
+            0
+        })
+    }
+
+    /// Takes in transmit stamps and what the network reports.
+    fn take_departures(&mut self, line: &mut Line, queue: &ErrorQueue, window: &Window) {
+        for item in queue.items() {
             match item {
-                QueueItem::Stamp(stamp) => self.departed(line, stamp.id, stamp.kernel, &window),
+                QueueItem::Stamp(stamp) => self.departed(line, stamp.id, stamp.kernel, window),
                 QueueItem::Error(error) => self.report(Event::Failed(Failure::Network(error))),
             }
         }
-        true
+    }
+
+    /// Takes in datagrams.
+    fn take_arrivals(&mut self, received: &RecvBatch, window: &Window) {
+        for message in received.messages() {
+            // The socket is connected; what it got before it was does not count.
+            if message.source != self.server || message.truncated {
+                continue;
+            }
+            let rx = self.arrived(message.kernel, window);
+            let verdict = self
+                .client
+                .handle_datagram(message.payload, rx, window.now());
+            if let Err(rejection) = verdict {
+                self.report(Event::Refused(rejection));
+            }
+        }
     }
 
     /// The kernel says when a request left.
@@ -294,38 +317,6 @@ impl Association {
             own
         };
         self.client.stamped(token, stamp);
-    }
-
-    /// Reads a batch of datagrams; false if there was none.
-    fn read_datagrams(
-        &mut self,
-        line: &Line,
-        instruments: &mut Instruments,
-        clock: &dyn Clock,
-    ) -> bool {
-        match line.port.socket().recv(&mut instruments.received) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => {
-                self.report(Event::Failed(Failure::Send(error)));
-                return false;
-            }
-        }
-        let window = clock.window();
-        for message in instruments.received.messages() {
-            // The socket is connected; what it got before it was does not count.
-            if message.source != self.server || message.truncated {
-                continue;
-            }
-            let rx = self.arrived(message.kernel, &window);
-            let verdict = self
-                .client
-                .handle_datagram(message.payload, rx, window.now());
-            if let Err(rejection) = verdict {
-                self.report(Event::Refused(rejection));
-            }
-        }
-        true
     }
 
     /// The best stamp of an arrival.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clockwright_discipline::{ClockReading, Discipline, SourceId};
 use clockwright_ntp::KissCode;
+use clockwright_sys::adjust::KernelLeap;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -23,6 +24,9 @@ use crate::output::si::signed;
 
 /// How often what has been learnt is saved.
 const SAVE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Less than this is no setting of the clock: programs also "set" it to what it shows.
+const LEAST_SETTING: Duration = Duration::from_micros(10);
 
 /// What came of looking up a name.
 #[derive(Debug)]
@@ -64,6 +68,8 @@ pub(super) struct Daemon {
     resolutions: mpsc::UnboundedSender<Resolution>,
     /// Was the clock synchronised when that was last told?
     pub(super) told_synchronized: Option<bool>,
+    /// The leap second that the kernel was last told of.
+    pub(super) told_leap: KernelLeap,
     /// Steps of the system clock by this process that the watch has yet to report.
     pub(super) own_steps: u32,
 }
@@ -111,6 +117,7 @@ impl Daemon {
             save_at: now + SAVE_EVERY,
             resolutions: parts.resolutions,
             told_synchronized: None,
+            told_leap: KernelLeap::None,
             own_steps: 0,
         };
         for source in sources {
@@ -130,15 +137,15 @@ impl Daemon {
         self.servers.listen_on(addresses, &self.wakes)
     }
 
-    /// How long nothing is due, on this host's time.
-    pub(super) fn idle_time(&self) -> Duration {
+    /// When something is due next, and how far away that is on this host's time.
+    pub(super) fn due(&self) -> (Timestamp<Raw>, Duration) {
         let due = [
             self.sources.next_timeout(),
             self.discipline.next_timeout(),
             Some(self.save_at),
         ];
         let next = due.into_iter().flatten().min().unwrap_or(self.save_at);
-        self.clock.timescale().until(next)
+        (next, self.clock.timescale().until(next))
     }
 
     /// Does what is due.
@@ -360,8 +367,13 @@ impl Daemon {
                 self.own_steps = 0;
                 return;
             }
+            Disruption::Set(by) if by.abs() < LEAST_SETTING => return,
+            Disruption::Set(by) if self.is_leap_second(by) => {
+                info!("a leap second: the system clock was set by {}", show(by));
+                self.start_afresh(now);
+            }
             Disruption::Set(by) if self.clock.stamps_packets() => {
-                let by = signed(by.as_secs_f64());
+                let by = show(by);
                 if self.clock.steering() == Steering::Adjusting {
                     warn!(
                         "the system clock was set by {by} by another program; starting afresh. \
@@ -373,12 +385,22 @@ impl Daemon {
                     info!("the system clock was set by {by}");
                 }
             }
-            Disruption::Set(by) => debug!("the host's clock was set by {:?}", by),
+            Disruption::Set(by) => debug!("the host's clock was set by {}", show(by)),
         }
         // Stamps of packets under way are of the clock as it was.
         self.sources.restart(now);
         self.servers.clock_stepped();
         self.carry_out();
+    }
+
+    /// Was it the kernel that set the clock, as it was told to?
+    fn is_leap_second(&self, by: Duration) -> bool {
+        let expected = match self.told_leap {
+            KernelLeap::None => return false,
+            KernelLeap::Insert => Duration::from_secs(-1),
+            KernelLeap::Delete => Duration::from_secs(1),
+        };
+        (by - expected).abs() < Duration::from_millis(100)
     }
 
     fn start_afresh(&mut self, now: Timestamp<Raw>) {
@@ -399,12 +421,17 @@ impl Daemon {
         }
     }
 
-    /// Ends well: no correction goes on without us, and what has been learnt is kept.
-    pub(super) fn stop(&mut self) {
+    /// Ends the correction under way; the frequency stays.
+    fn end_correction(&mut self) {
         if let Some(end) = self.discipline.next_timeout() {
             self.discipline.handle_timeout(end);
             self.carry_out();
         }
+    }
+
+    /// Ends well: no correction goes on without us, and what has been learnt is kept.
+    pub(super) fn stop(&mut self) {
+        self.end_correction();
         self.save();
         if self.servers.is_listening() {
             let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
@@ -421,6 +448,18 @@ impl Daemon {
     pub(super) fn reading(&self) -> ClockReading {
         self.clock.read()
     }
+}
+
+impl Drop for Daemon {
+    /// However the daemon ends, and be it by a panic, the clock must not go on being corrected
+    /// with nobody there to stop it.
+    fn drop(&mut self) {
+        self.end_correction();
+    }
+}
+
+fn show(by: Duration) -> String {
+    signed(by.as_secs_f64())
 }
 
 /// A kiss code in words.

@@ -3,6 +3,7 @@
 //! One thread and one event loop. All that happens - a packet, a stamp, a timer, a signal, a
 //! question on the control socket - becomes a call on [`Daemon`], which never waits.
 
+mod alarm;
 mod daemon;
 mod leap;
 mod limiter;
@@ -26,6 +27,7 @@ use std::future::pending;
 use std::io;
 use std::rc::Rc;
 
+use clockwright_timebase::{Duration, Raw, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -35,6 +37,7 @@ use crate::config::Config;
 use crate::control::{ControlSocket, View};
 use crate::measure::{PortId, Wakes};
 use crate::output::complain;
+use alarm::Alarm;
 use daemon::{Daemon, Resolution};
 use start::StartError;
 use watch::{ClockWatch, Disruption};
@@ -68,7 +71,7 @@ pub fn main(args: &RunArgs) -> Exit {
         let started = start::start(args, config, level, wakes, resolutions)?;
         let signals = Signals::new()?;
         let events = Events {
-            feed: Feed { woken, resolved },
+            feed: Feed::new(woken, resolved)?,
             signals,
             watch: watch_clock(),
         };
@@ -102,6 +105,7 @@ struct Events {
 struct Feed {
     woken: mpsc::UnboundedReceiver<PortId>,
     resolved: mpsc::UnboundedReceiver<Resolution>,
+    alarm: Alarm,
 }
 
 /// Something that happened.
@@ -141,20 +145,31 @@ fn watch_clock() -> Option<ClockWatch> {
 }
 
 impl Feed {
-    /// Waits for what happens next, at most for `idle`.
-    async fn next(&mut self, idle: std::time::Duration) -> Happening {
+    fn new(
+        woken: mpsc::UnboundedReceiver<PortId>,
+        resolved: mpsc::UnboundedReceiver<Resolution>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            woken,
+            resolved,
+            alarm: Alarm::new()?,
+        })
+    }
+
+    /// Waits for what happens next, until `due` at most, which is `idle` from now.
+    async fn next(&mut self, (due, idle): (Timestamp<Raw>, Duration)) -> Happening {
         // The daemon holds the other ends of both queues, so neither ever closes.
         tokio::select! {
             Some(id) = self.woken.recv() => Happening::Port(id),
             Some(resolution) = self.resolved.recv() => Happening::Resolved(resolution),
-            () = tokio::time::sleep(idle) => Happening::Due,
+            () = self.alarm.ring(due, idle) => Happening::Due,
         }
     }
 }
 
 impl Events {
-    /// Waits for what happens next, at most for `idle`.
-    async fn next(&mut self, idle: std::time::Duration) -> Happening {
+    /// Waits for what happens next, as [`Feed::next`] does.
+    async fn next(&mut self, due: (Timestamp<Raw>, Duration)) -> Happening {
         let disrupted = async {
             match &mut self.watch {
                 Some(watch) => watch.disrupted().await,
@@ -162,7 +177,7 @@ impl Events {
             }
         };
         tokio::select! {
-            happening = self.feed.next(idle) => happening,
+            happening = self.feed.next(due) => happening,
             disruption = disrupted => Happening::Disrupted(disruption),
             _ = self.signals.hangup.recv() => Happening::Reload,
             _ = self.signals.terminate.recv() => Happening::Stop("SIGTERM"),
@@ -186,9 +201,9 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
     tokio::pin!(answer);
     notify::ready();
     loop {
-        let idle = daemon.borrow().idle_time().to_std();
+        let due = daemon.borrow().due();
         let happening = tokio::select! {
-            happening = events.next(idle) => happening,
+            happening = events.next(due) => happening,
             () = &mut answer => continue,
         };
         if let Happening::Stop(signal) = happening {

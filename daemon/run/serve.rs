@@ -191,9 +191,9 @@ impl Servers {
         port.begin_reading();
         let mut rounds = 0;
         while rounds < ROUNDS {
-            let stamps = self.read_stamps(port, answering);
-            let requests = self.read_requests(port, answering);
-            if !stamps && !requests {
+            let more_stamps = self.read_stamps(port, answering);
+            let more_requests = self.read_requests(port, answering);
+            if !more_stamps && !more_requests {
                 break;
             }
             rounds += 1;
@@ -204,10 +204,11 @@ impl Servers {
         self.listeners.push(listener);
     }
 
-    /// Takes in a batch of transmit stamps; false if there was none.
+    /// Takes in a batch of transmit stamps; true if there may be more.
     fn read_stamps(&mut self, port: &Port, answering: &Answering<'_>) -> bool {
         // An error here is one of the network's about somebody else's packet.
-        if !matches!(port.socket().recv_tx_stamps(&mut self.queue), Ok(1..)) {
+        let read = port.socket().recv_tx_stamps(&mut self.queue).unwrap_or(0);
+        if read == 0 {
             return false;
         }
         let window = answering.clock.window();
@@ -228,12 +229,13 @@ impl Servers {
                 self.server.transmitted(key, left);
             }
         }
-        true
+        read == BATCH
     }
 
-    /// Answers a batch of requests; false if there was none.
+    /// Answers a batch of requests; true if there may be more.
     fn read_requests(&mut self, port: &Port, answering: &mut Answering<'_>) -> bool {
-        if !matches!(port.socket().recv(&mut self.requests), Ok(1..)) {
+        let read = port.socket().recv(&mut self.requests).unwrap_or(0);
+        if read == 0 {
             return false;
         }
         let window = answering.clock.window();
@@ -267,7 +269,7 @@ impl Servers {
                 Err(_) => self.counts.unsent += 1,
             }
         }
-        true
+        read == BATCH
     }
 }
 

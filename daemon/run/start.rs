@@ -135,6 +135,17 @@ fn introduce(clock: &dyn Clock) {
     }
 }
 
+/// A frequency that may be an oscillator's. What is further off was left behind by a program that
+/// died in the middle of a correction.
+fn plausible(frequency: f64) -> f64 {
+    const LARGEST: f64 = 500e-6;
+    if frequency.abs() <= LARGEST {
+        frequency
+    } else {
+        0.0
+    }
+}
+
 /// What is known of the oscillator: from the last run, or from whoever steered the clock before.
 fn learnt(state: &StateFile, clock: &dyn Clock) -> Learnt {
     match state.load() {
@@ -150,7 +161,19 @@ fn learnt(state: &StateFile, clock: &dyn Clock) -> Learnt {
         Err(error) => warn!("{error}"),
     }
     Learnt {
-        frequency: clock.rate(),
+        frequency: plausible(clock.rate()),
         ..Learnt::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_left_behind_is_not_taken_for_a_drift() {
+        assert_eq!(plausible(30e-6).to_bits(), 30e-6_f64.to_bits());
+        assert_eq!(plausible(-0.05).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(plausible(f64::NAN).to_bits(), 0.0_f64.to_bits());
     }
 }

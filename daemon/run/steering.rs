@@ -140,9 +140,10 @@ impl Daemon {
     pub(super) fn tell(&mut self) {
         let reading = self.reading();
         let status = self.discipline.status(reading);
+        let leap = leap::for_kernel(self.discipline.leap(), reading.clock);
         let announcement = Announcement {
             synchronized: status.synchronized,
-            leap: leap::for_kernel(self.discipline.leap(), reading.clock),
+            leap,
             max_error: bounded(status.error_bound_s),
             est_error: bounded(status.offset_s.abs() + status.offset_sd_s),
             tai_offset: None,
@@ -153,6 +154,7 @@ impl Daemon {
         {
             error!("the kernel cannot be told how good the clock is: {failure}{leave}");
         }
+        self.told_leap = leap;
         let before = self.told_synchronized.replace(status.synchronized);
         if before == Some(status.synchronized) {
             return;

@@ -16,11 +16,12 @@ use super::daemon::Daemon;
 use super::start::{StartError, start};
 use super::{Feed, handle, logging};
 use crate::cli::RunArgs;
+use crate::clock::Observed;
 use crate::config::{Config, LogLevel};
 use crate::control::{
     ClockName, SourceReport, SourceState, StampReport, StatusReport, Steering, View,
 };
-use crate::measure::Wakes;
+use crate::measure::{Family, Plan, Trouble, Wakes, survey};
 
 /// What a test waits for happens within this time, or never.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,7 +57,7 @@ impl Host {
         let level = logging::begin(LogLevel::Error);
         let started = start(&args, config, level, wakes, resolutions)?;
         let daemon = Rc::new(RefCell::new(started.daemon));
-        let feed = Feed { woken, resolved };
+        let feed = Feed::new(woken, resolved).unwrap();
         let running = turn(Rc::clone(&daemon), feed);
         let control = started.control;
         let task = tokio::task::spawn_local(async move {
@@ -109,8 +110,8 @@ impl Drop for Host {
 /// The event loop without signals.
 async fn turn(daemon: Rc<RefCell<Daemon>>, mut feed: Feed) {
     loop {
-        let idle = daemon.borrow().idle_time().to_std();
-        let happening = feed.next(idle).await;
+        let due = daemon.borrow().due();
+        let happening = feed.next(due).await;
         handle(&mut daemon.borrow_mut(), happening);
     }
 }
@@ -462,5 +463,81 @@ fn the_host_clock_is_only_watched() {
             "{status:?}"
         );
         assert!(watcher.daemon.borrow_mut().clock.helm().is_none());
+    });
+}
+
+#[test]
+fn a_survey_asks_everybody_and_says_who_did_not_answer() {
+    on_one_thread(async {
+        let (good, silent) = (free_port(), free_port());
+        let _server = server(good, "0s");
+        let names = [
+            format!("127.0.0.1:{good}"),
+            format!("[::1]:{good}"),
+            format!("127.0.0.1:{silent}"),
+            "no-such-host.invalid".to_owned(),
+        ]
+        .map(|name| name.parse().unwrap());
+        let plan = Plan {
+            count: 4,
+            interleaved: true,
+            family: Family::Any,
+        };
+        let clock = Observed::new(Steering::Disabled);
+        let answers = survey(&names, plan, &clock).await;
+        for answer in answers.iter().take(2) {
+            assert_eq!((answer.sent, answer.received), (4, 4), "{answer:?}");
+            assert!(answer.trouble.is_none(), "{answer:?}");
+            let last = answer.taken.last().unwrap();
+            assert!(last.exchange.interleaved);
+            assert!(last.offset.abs() < clockwright_timebase::Duration::from_millis(1));
+        }
+        let troubles: Vec<_> = answers.iter().skip(2).map(|a| a.trouble.as_ref()).collect();
+        assert!(
+            matches!(
+                troubles.as_slice(),
+                [Some(Trouble::Failed(_)), Some(Trouble::Unresolved(_))]
+            ),
+            "{troubles:?}"
+        );
+    });
+}
+
+#[test]
+fn a_clock_that_is_seconds_wrong_is_stepped_once_and_served_right() {
+    on_one_thread(async {
+        let (port, relay) = (free_port(), free_port());
+        let _server = server(port, "0s");
+        let settings = format!(
+            "{}[clock]\nkind = 'virtual'\nvirtual = {{ error = '-3s', drift = '50ppm' }}\n\
+             [server]\nlisten = ['127.0.0.1:{relay}']\n",
+            source("127.0.0.1", port)
+        );
+        let client = Host::start(&settings).unwrap();
+        // Whoever asks it gets the clock as it becomes, and one stratum more.
+        let third = Host::start(&(source("127.0.0.1", relay) + WRONG)).unwrap();
+        client
+            .wait_for("right", |client| {
+                client
+                    .status()
+                    .true_error_s
+                    .is_some_and(|error| error.abs() < 20e-6)
+            })
+            .await;
+        assert_eq!(client.status().steps, 1);
+        third
+            .wait_for("right from second hand", |third| {
+                let status = third.status();
+                status.synchronized
+                    && bound_holds(&status)
+                    && status
+                        .true_error_s
+                        .is_some_and(|error| error.abs() < 100e-6)
+            })
+            .await;
+        assert_eq!(third.status().stratum, 3);
+        let source = third.source(relay).unwrap();
+        assert_eq!(source.reference_id.as_deref(), Some("127.0.0.1"));
+        assert!(source.root_delay_s.is_some_and(|delay| delay > 0.0));
     });
 }
