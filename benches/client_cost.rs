@@ -8,6 +8,12 @@
 //!
 //! `CLIENT_COST_SECONDS` is how long to measure, by default two poll intervals of 64 s.
 
+#![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+#![expect(
+    clippy::panic,
+    reason = "a bench that cannot measure has nothing else to do"
+)]
+
 #[expect(
     dead_code,
     reason = "made for the integration tests, which use the rest"
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
             .expect("CLIENT_COST_SECONDS is a whole number of seconds")
     });
     let mut pause = Pause::new();
-    let mut world = World::new();
+    let world = World::new();
     eprintln!(
         "measuring for {seconds} s, after {} s to settle",
         SETTLE.as_secs()
@@ -172,7 +178,7 @@ impl World {
     }
 
     /// What all clients have used up so far.
-    fn look(&mut self) -> Vec<Usage> {
+    fn look(&self) -> Vec<Usage> {
         // Ordered such that asking chronyc does not come between readings.
         let requests: Vec<u64> = self.clients.iter().map(|c| self.requests_of(c)).collect();
         self.clients
@@ -257,8 +263,8 @@ fn start_chronyd(host: &Host, directory: &Directory, name: &str, poll: u8) -> (u
 struct Usage {
     name: &'static str,
     at: Instant,
-    /// As the scheduler counted it, in nanoseconds.
-    cpu: Duration,
+    /// As the scheduler counted it.
+    cpu_ns: u64,
     /// As ps and top show it: user and system time, in ticks.
     ticks: u64,
     wakeups: u64,
@@ -284,7 +290,7 @@ impl Usage {
         Self {
             name: client.name,
             at: Instant::now(),
-            cpu: tasks.iter().map(|task| cpu_of(task)).sum(),
+            cpu_ns: tasks.iter().map(|task| cpu_ns_of(task)).sum(),
             ticks: ticks.map(number).sum(),
             wakeups: tasks.iter().map(|task| wakeups_of(task)).sum(),
             threads: tasks.len(),
@@ -297,17 +303,15 @@ impl Usage {
 }
 
 /// The first field of `schedstat`: time spent on a CPU.
-fn cpu_of(task: &Path) -> Duration {
+fn cpu_ns_of(task: &Path) -> u64 {
     let text = read(&task.join("schedstat"));
-    Duration::from_nanos(number(text.split_whitespace().next().unwrap_or_default()))
+    number(text.split_whitespace().next().unwrap_or_default())
 }
 
 /// How often the thread waited, and so was woken up again.
 fn wakeups_of(task: &Path) -> u64 {
-    number(field(
-        &read(&task.join("status")),
-        "voluntary_ctxt_switches",
-    ))
+    let status = read(&task.join("status"));
+    number(field(&status, "voluntary_ctxt_switches"))
 }
 
 fn kibibytes(memory: &str, name: &str) -> u64 {
@@ -318,8 +322,7 @@ fn kibibytes(memory: &str, name: &str) -> u64 {
 fn field<'t>(text: &'t str, name: &str) -> &'t str {
     text.lines()
         .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.trim())
+        .find_map(|(key, value)| (key == name).then_some(value.trim()))
         .unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
@@ -353,7 +356,7 @@ impl Cost {
         Self {
             seconds: (after.at - before.at).as_secs_f64(),
             requests: requests as f64,
-            cpu_us: (after.cpu - before.cpu).as_secs_f64() * 1e6,
+            cpu_us: (after.cpu_ns - before.cpu_ns) as f64 * 1e-3,
             ticks: (after.ticks - before.ticks) as f64,
             wakeups: (after.wakeups - before.wakeups) as f64,
             threads: after.threads as f64,
@@ -377,8 +380,8 @@ const ROWS: [Row; 11] = [
     ("wake-ups a request", 1, |c| c.wakeups / c.requests),
     ("threads", 0, |c| c.threads),
     ("resident memory, MB", 2, |c| c.resident_mb),
-    ("proportional share, MB", 2, |c| c.proportional_mb),
-    ("of it anonymous, MB", 2, |c| c.anonymous_mb),
+    ("its share of that (PSS), MB", 2, |c| c.proportional_mb),
+    ("anonymous memory, MB", 2, |c| c.anonymous_mb),
 ];
 
 fn print_table(costs: &[Cost]) {
@@ -423,12 +426,12 @@ fn print_programs(clients: &[Client], directory: &Directory) {
                 .count()
         );
     }
+    let crates = crates();
+    let own = crates.iter().filter(|name| name.starts_with("clockwright"));
     println!(
-        "\ncrates that clockwright is made of, its own {} included: {}",
-        crates()
-            .filter(|name| name.starts_with("clockwright"))
-            .count(),
-        crates().count()
+        "\ncrates that clockwright is made of: {}, {} of them its own",
+        crates.len(),
+        own.count()
     );
 }
 
@@ -441,7 +444,7 @@ fn stripped_mb(program: &Path, directory: &Directory) -> f64 {
 }
 
 /// All crates below the program but those that only building it needs.
-fn crates() -> impl Iterator<Item = String> {
+fn crates() -> BTreeSet<String> {
     let tree = output(
         Command::new(env!("CARGO"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -454,8 +457,7 @@ fn crates() -> impl Iterator<Item = String> {
             ])
             .args(["--prefix", "none", "--no-dedupe", "--locked"]),
     );
-    let crates: BTreeSet<String> = tree.lines().map(str::to_owned).collect();
-    crates.into_iter()
+    tree.lines().map(str::to_owned).collect()
 }
 
 fn output(command: &mut Command) -> String {
