@@ -4,6 +4,8 @@
 //! are made against an oscillator that nobody touches. This module is the edge between the two:
 //! behind it, every local instant is a [`Timestamp<Raw>`].
 
+use std::fmt;
+
 use clockwright_sys::clock::{self, Bracket};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
@@ -99,6 +101,20 @@ pub enum Implausible {
     Future(Duration),
     /// It is this old.
     Old(Duration),
+    /// It says that the packet left this long before it was given to the kernel.
+    BeforeSending(Duration),
+}
+
+impl fmt::Display for Implausible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Future(by) => write!(f, "{:.9} s in the future", by.as_secs_f64()),
+            Self::Old(age) => write!(f, "{:.3} s old", age.as_secs_f64()),
+            Self::BeforeSending(by) => {
+                write!(f, "{:.9} s before the packet was sent", by.as_secs_f64())
+            }
+        }
+    }
 }
 
 /// The system clock and the oscillator read at one instant: what the kernel's stamps of the

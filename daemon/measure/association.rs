@@ -14,7 +14,7 @@ use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp, Utc};
 use super::entropy::OsEntropy;
 use super::failure::Failure;
 use super::port::{Port, PortId, Wakes};
-use crate::clock::{Clock, Window};
+use crate::clock::{Clock, Implausible, Window};
 
 /// Datagrams and stamps read in one system call. A client seldom has more than one.
 const BATCH: usize = 4;
@@ -72,6 +72,8 @@ pub enum Event {
     Reachable(bool),
     /// A request did not get to the server.
     Failed(Failure),
+    /// A kernel stamp cannot be right; this process's own was used.
+    Doubted(Implausible),
 }
 
 /// Stamps taken and stamps refused.
@@ -302,19 +304,24 @@ impl Association {
             own,
             ..
         } = line.departures.swap_remove(at);
-        let plausible = window
-            .instant_of(kernel)
-            .ok()
-            .filter(|instant| *instant + window.half_width() >= earliest);
-        let stamp = if let Some(at) = plausible {
-            Stamp {
+        let left = window.instant_of(kernel).and_then(|instant| {
+            let early = earliest - instant;
+            if early > window.half_width() {
+                Err(Implausible::BeforeSending(early))
+            } else {
+                Ok(instant)
+            }
+        });
+        let stamp = match left {
+            Ok(at) => Stamp {
                 at,
                 kind: StampKind::Kernel,
                 uncertainty: window.half_width(),
+            },
+            Err(why) => {
+                self.doubt(why);
+                own
             }
-        } else {
-            self.stamps.implausible += 1;
-            own
         };
         self.client.stamped(token, stamp);
     }
@@ -323,8 +330,8 @@ impl Association {
     fn arrived(&mut self, kernel: Option<Timestamp<Utc>>, window: &Window) -> Stamp<Raw> {
         let (at, kind) = match kernel.map(|stamp| window.instant_of(stamp)) {
             Some(Ok(instant)) => (instant, StampKind::Kernel),
-            Some(Err(_)) => {
-                self.stamps.implausible += 1;
+            Some(Err(why)) => {
+                self.doubt(why);
                 (window.now(), StampKind::Daemon)
             }
             None => {
@@ -337,6 +344,12 @@ impl Association {
             kind,
             uncertainty: window.half_width(),
         }
+    }
+
+    /// A kernel stamp cannot be right.
+    fn doubt(&mut self, why: Implausible) {
+        self.stamps.implausible += 1;
+        self.report(Event::Doubted(why));
     }
 
     /// Does what the protocol wants done.

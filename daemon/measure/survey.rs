@@ -289,7 +289,7 @@ impl Inquiry {
                     silenced |= self.answers.taken.is_empty();
                     self.answers.trouble = Some(Trouble::Failed(failure));
                 }
-                Event::Reachable(_) => {}
+                Event::Reachable(_) | Event::Doubted(_) => {}
             }
         }
         silenced

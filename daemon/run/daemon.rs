@@ -319,6 +319,14 @@ impl Daemon {
                 }
                 member.last_error = Some(failure);
             }
+            Event::Doubted(why) => {
+                if let Some(leave) = self.limiter.leave("stamp", now) {
+                    warn!(
+                        "{name}: a kernel timestamp cannot be right: it is {why}; the daemon's own \
+                         is used. Was the system clock set?{leave}"
+                    );
+                }
+            }
             Event::Exchange(_) | Event::Reachable(_) => {}
         }
     }
