@@ -9,6 +9,7 @@
 
 mod daemon;
 mod demo;
+mod query;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
