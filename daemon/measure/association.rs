@@ -356,7 +356,10 @@ impl Association {
     fn carry_out(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
         while let Some(action) = self.client.poll_action() {
             match action {
-                Action::Send(request) => self.send(request, instruments, clock),
+                Action::Send(request) => {
+                    self.send(request, instruments, clock);
+                    self.collect_departure(instruments, clock);
+                }
                 Action::Exchange(exchange) => self.report(Event::Exchange(exchange)),
                 Action::Kiss(code) => self.report(Event::Kiss(code)),
                 Action::Unusable(rejection) => self.report(Event::Unusable(rejection)),
@@ -416,6 +419,19 @@ impl Association {
                 self.report(Event::Failed(Failure::Send(error)));
             }
         }
+    }
+
+    /// Most drivers stamp a packet before the system call that sent it returns: reading the stamp
+    /// at once saves being woken for it.
+    fn collect_departure(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
+        let Some(mut line) = self.line.take() else {
+            return;
+        };
+        let read = line.port.socket().recv_tx_stamps(&mut instruments.queue);
+        if self.count(read) > 0 {
+            self.take_departures(&mut line, &instruments.queue, &clock.window());
+        }
+        self.line = Some(line);
     }
 
     /// The line there is, or a new one.
