@@ -1,14 +1,15 @@
 //! `clockwright demo`, from the outside.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use nix::unistd::Uid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 use serde_json::Value;
 
 use crate::support::daemon::CLOCKWRIGHT;
@@ -16,15 +17,41 @@ use crate::support::directory::Directory;
 use crate::support::process::Process;
 use crate::support::wait::{wait_for, when};
 
-/// A demo in a session of its own, by which everything it starts can be recognised.
-fn start(directory: &Directory, command: &[&str]) -> Process {
+/// A demo in a session of its own, by which everything it starts can be recognised, and is
+/// killed at the end should the demo have left it behind.
+struct Demo(Process);
+
+impl Deref for Demo {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl DerefMut for Demo {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.0
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        for (id, _) in session(self.id()) {
+            // One that has ended meanwhile needs no killing.
+            let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
+fn start(directory: &Directory, command: &[&str]) -> Demo {
     let mut session = Command::new("setsid");
     session.args(command);
-    Process::start("demo", &mut session, &directory.path("out"))
+    Demo(Process::start("demo", &mut session, &directory.path("out")))
 }
 
 /// The JSON lines it has printed so far.
-fn lines(demo: &Process) -> Vec<Value> {
+fn lines(demo: &Demo) -> Vec<Value> {
     let log = demo.log();
     let complete = log.rsplit_once('\n').map_or("", |(complete, _)| complete);
     complete
@@ -33,8 +60,8 @@ fn lines(demo: &Process) -> Vec<Value> {
         .collect()
 }
 
-/// The processes of a session, by their command lines.
-fn session(id: u32) -> Vec<String> {
+/// The processes of a session, with their command lines.
+fn session(id: u32) -> Vec<(i32, String)> {
     let entries = fs::read_dir("/proc").expect("read /proc");
     entries
         .filter_map(|entry| {
@@ -45,7 +72,8 @@ fn session(id: u32) -> Vec<String> {
             let state = fields.next()?;
             let of_session = fields.nth(2)?.parse() == Ok(id);
             let line = fs::read_to_string(directory.join("cmdline")).ok()?;
-            (of_session && state != "Z").then(|| line.replace('\0', " "))
+            let process = directory.file_name()?.to_str()?.parse().ok()?;
+            (of_session && state != "Z").then(|| (process, line.replace('\0', " ")))
         })
         .collect()
 }
@@ -64,7 +92,7 @@ fn nothing_is_left(id: u32) {
 }
 
 /// Waits until both clients have been seen to know the time.
-fn wait_until_under_way(demo: &mut Process) {
+fn wait_until_under_way(demo: &mut Demo) {
     wait_for(
         "both clients to be under way",
         Duration::from_secs(20),
