@@ -26,7 +26,7 @@ bench: deps ## the benchmarks
 
 install: deps ## build for speed and install below $(DESTDIR)$(PREFIX)
 	$(CARGO) build --release --locked --bin clockwright
-	install -D -m 755 "$${CARGO_TARGET_DIR:-target}/release/clockwright" "$(DESTDIR)$(PREFIX)/bin/clockwright"
+	install -D -s -m 755 "$${CARGO_TARGET_DIR:-target}/release/clockwright" "$(DESTDIR)$(PREFIX)/bin/clockwright"
 
 fmt: ## format the code
 	$(CARGO) fmt --all

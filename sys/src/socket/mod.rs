@@ -126,7 +126,11 @@ impl UdpSocket {
             report_errors: options.report_errors,
         };
         socket.set_options(options)?;
-        bind(socket.as_raw_fd(), &SockaddrStorage::from(options.bind))?;
+        // Connecting binds to any address and a random port by itself.
+        let any = options.bind.ip().is_unspecified() && options.bind.port() == 0;
+        if !(any && options.connect.is_some()) {
+            bind(socket.as_raw_fd(), &SockaddrStorage::from(options.bind))?;
+        }
         if let Some(peer) = options.connect {
             socket.connect(peer)?;
         }
@@ -301,7 +305,8 @@ impl UdpSocket {
             Family::V4 => (libc::IPPROTO_IP, &v4),
             Family::V6 => (libc::IPPROTO_IPV6, &v6),
         };
-        for &(name, value) in list {
+        // A new socket has all of these at zero.
+        for &(name, value) in list.iter().filter(|(_, value)| *value != 0) {
             option::set_int(fd, level, name, value)?;
         }
         Ok(())
