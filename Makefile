@@ -7,7 +7,7 @@ DESTDIR ?=
 SECONDS_TO_SHOW ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help deps demo test bench install fmt lint
+.PHONY: help deps demo test lab bench install fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -20,6 +20,11 @@ demo: deps ## three hosts in a private network: watch wrong clocks become right
 
 test: deps ## every test: unit, simulation, network namespaces with real peers, documentation
 	$(CARGO) test --workspace
+
+lab: deps ## a real clock steered beside chronyd's, in a guest (x86-64, QEMU, root; about 3 minutes)
+	tests/lab/setup
+	$(CARGO) build --release --locked --bin clockwright
+	tests/lab/steer
 
 bench: deps ## the benchmarks
 	$(CARGO) bench --workspace --benches
