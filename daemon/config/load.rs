@@ -27,7 +27,8 @@ pub struct Loaded {
 
 impl Config {
     /// Reads `main`, then `conf.d/*.toml` beside it, then `sources.d/*.toml` beside the control
-    /// socket, which may contain only sources; in a directory by name.
+    /// socket, which may contain only sources; in a directory by name. Where `sources.d` exists
+    /// there need not be any source yet.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
@@ -40,6 +41,7 @@ impl Config {
         }
         let socket = loader.config.control.socket.clone();
         let run_time = socket.parent().unwrap_or(Path::new("/")).join("sources.d");
+        loader.expects_sources = run_time.is_dir();
         for file in loader.list(&run_time) {
             loader.read_file(&file, Contents::Sources);
         }
@@ -76,6 +78,8 @@ struct Loader {
     problems: Vec<Problem>,
     /// Full names of keys that have been given a value that is wrong.
     bad: Vec<String>,
+    /// Is there a directory in which sources may appear later?
+    expects_sources: bool,
 }
 
 impl Loader {
@@ -162,6 +166,7 @@ impl Loader {
         self.problems.extend(found);
         if complete
             && self.problems.is_empty()
+            && !self.expects_sources
             && let Some(main) = self.files.first()
         {
             self.problems

@@ -3,8 +3,8 @@
 //! Each host is a network namespace with the real daemon in it: this program, started again as
 //! `clockwright run`. The server hands out the time of this machine's own clock; the clients
 //! discipline virtual clocks, of which the true error is known. Everything is made inside a
-//! private world ([`world`]) that the kernel takes down with the last process, and the processes
-//! end with the one that started them ([`launch`]), so nothing is left behind, however it ends.
+//! private world (`world.rs`) that the kernel takes down with the last process, and the processes
+//! end with the one that started them (`launch.rs`), so nothing is left behind, however it ends.
 
 mod cast;
 mod host;

@@ -1,7 +1,7 @@
 //! `clockwright run`: the daemon.
 //!
 //! One thread and one event loop. All that happens - a packet, a stamp, a timer, a signal, a
-//! question on the control socket - becomes a call on [`Daemon`], which never waits.
+//! question on the control socket - becomes a call on `Daemon`, which never waits.
 
 mod alarm;
 mod daemon;

@@ -171,3 +171,15 @@ fn run_time_files_may_add_sources_and_nothing_else() {
         assert!(shown.contains(&said), "{said}: {shown}");
     }
 }
+
+#[test]
+fn a_host_whose_sources_come_later_needs_none_at_first() {
+    let folder = Folder::new("later");
+    let socket = folder.0.join("run/control.sock");
+    let text = format!("[control]\nsocket = \"{}\"\n", socket.display());
+    let main = folder.write("etc/main.toml", &text);
+    let shown = Config::load(&main).unwrap_err().to_string();
+    assert!(shown.contains("nothing to do"), "{shown}");
+    fs::create_dir_all(folder.0.join("run/sources.d")).unwrap();
+    assert!(Config::load(&main).unwrap().config.sources.is_empty());
+}
