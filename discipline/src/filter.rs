@@ -228,10 +228,17 @@ impl SourceFilter {
         let Some(first) = samples.next() else {
             return;
         };
+        let excess = |sample: &Sample| (sample.delay.as_secs_f64() - floor).max(0.0);
         let mut track = Track::new(first, prior, noise);
+        // Nobody knew yet that the first one had waited.
+        track.bank.doubt(Covariance {
+            phase: (excess(first) / 2.0).powi(2),
+            cross: 0.0,
+            frequency: 0.0,
+        });
         for sample in samples {
             track.advance_to(sample.at);
-            track.take(sample, (sample.delay.as_secs_f64() - floor).max(0.0));
+            track.take(sample, excess(sample));
         }
         self.track = Some(track);
     }
