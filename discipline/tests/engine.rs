@@ -301,7 +301,7 @@ fn a_first_sample_that_waited_counts_for_what_it_is_worth() {
     bench.pass(Duration::from_secs(1));
     let wait = Duration::from_micros(60);
     let mut late = bench.sample(-wait.half(), Leap::None);
-    late.delay = late.delay + wait;
+    late.delay += wait;
     bench.hand_in(1, &late);
     bench.rounds(4, &[(1, Duration::ZERO)]);
     bench.pass(Duration::from_secs(1));
