@@ -19,7 +19,7 @@ demo: deps ## three hosts in a private network: watch wrong clocks become right
 	@$(CARGO) run --bin clockwright -- demo --seconds $(SECONDS_TO_SHOW)
 
 test: deps ## every test: unit, simulation, network namespaces with real peers, documentation
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 lab: deps ## a real clock steered beside chronyd's, in a guest (x86-64, QEMU, root; about 3 minutes)
 	tests/lab/setup
