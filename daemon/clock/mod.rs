@@ -58,6 +58,12 @@ pub trait Clock {
     /// Rate of the clock minus rate of the timescale at present, s/s.
     fn rate(&self) -> f64;
 
+    /// Rate of the kernel's timers (`CLOCK_MONOTONIC`) minus the host oscillator's, s/s, where this
+    /// process bends them: they run with the system clock.
+    fn timer_rate(&self) -> f64 {
+        0.0
+    }
+
     /// What it shows minus the truth, where the truth is known.
     fn true_error(&self) -> Option<Duration>;
 

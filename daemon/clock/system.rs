@@ -66,6 +66,10 @@ impl Clock for System {
         self.pace.rate
     }
 
+    fn timer_rate(&self) -> f64 {
+        self.pace.rate
+    }
+
     fn true_error(&self) -> Option<Duration> {
         None
     }

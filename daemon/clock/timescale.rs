@@ -51,10 +51,14 @@ impl Timescale {
         host + (host - self.start).scaled(self.drift)
     }
 
-    /// How long to wait on this host for `deadline`; zero if it has passed.
-    pub fn until(&self, deadline: Timestamp<Raw>) -> Duration {
+    /// What a timer of the kernel has to count until `deadline`; not positive if it has passed.
+    ///
+    /// `timer_rate` is the rate of `CLOCK_MONOTONIC` minus the host oscillator's (s/s): a slew of
+    /// the system clock bends the kernel's timers, too.
+    pub fn until(&self, deadline: Timestamp<Raw>, timer_rate: f64) -> Duration {
         let left = deadline - self.now();
-        left - left.scaled(self.drift / (1.0 + self.drift))
+        let on_host = left - left.scaled(self.drift / (1.0 + self.drift));
+        on_host + on_host.scaled(timer_rate)
     }
 
     /// Reads the system clock against this oscillator, for converting stamps; `pace` is how the
@@ -266,8 +270,17 @@ mod tests {
     fn waiting_is_on_the_hosts_time() {
         let now = clock::raw_now();
         let twice = Timescale::drifting(now, 1.0);
-        let wait = twice.until(now + Duration::from_secs(100));
+        let wait = twice.until(now + Duration::from_secs(100), 0.0);
         assert!(wait > Duration::from_secs(49) && wait <= Duration::from_secs(50));
-        assert!(twice.until(now - Duration::from_secs(1)) < Duration::ZERO);
+        assert!(twice.until(now - Duration::from_secs(1), 0.0) < Duration::ZERO);
+    }
+
+    /// During a slew of -5 % the kernel's timers count only 0.95 s while the oscillator counts one:
+    /// a correction that was timed without that would end 5 % late, and overshoot.
+    #[test]
+    fn a_slewed_timer_is_set_to_what_it_will_count() {
+        let host = Timescale::host();
+        let wait = host.until(host.now() + Duration::from_secs(100), -0.05);
+        assert!((wait - Duration::from_secs(95)).abs() < Duration::from_millis(500));
     }
 }

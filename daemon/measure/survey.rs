@@ -128,7 +128,7 @@ pub async fn survey(servers: &[ServerName], plan: Plan, clock: &dyn Clock) -> Ve
         inquiry.begin(clock, &mut instruments);
     }
     while let Some(due) = inquiries.iter().filter_map(Inquiry::next).min() {
-        let idle = clock.timescale().until(due).to_std();
+        let idle = clock.timescale().until(due, clock.timer_rate()).to_std();
         if let Some(id) = next_port(&mut woken, idle).await {
             for inquiry in inquiries.iter_mut().filter(|i| i.owner == id.owner) {
                 inquiry.handle_port(id, clock, &mut instruments);

@@ -42,8 +42,8 @@ impl Alarm {
         })
     }
 
-    /// Waits until `due`, which is `idle` from now on this host's time. The two clocks differ a
-    /// little in rate, so it may ring a little early; then it is to be set again.
+    /// Waits until `due`, which is `idle` from now on `CLOCK_MONOTONIC`. That clock's rate may change
+    /// on the way, so it may ring a little early or late; then it is to be set again.
     ///
     /// Can be dropped and called again, with the same instant or another.
     pub(super) async fn ring(&mut self, due: Timestamp<Raw>, idle: Duration) {

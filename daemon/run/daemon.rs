@@ -137,7 +137,7 @@ impl Daemon {
         self.servers.listen_on(addresses, &self.wakes)
     }
 
-    /// When something is due next, and how far away that is on this host's time.
+    /// When something is due next, and what a timer of the kernel has to count until then.
     pub(super) fn due(&self) -> (Timestamp<Raw>, Duration) {
         let due = [
             self.sources.next_timeout(),
@@ -145,7 +145,8 @@ impl Daemon {
             Some(self.save_at),
         ];
         let next = due.into_iter().flatten().min().unwrap_or(self.save_at);
-        (next, self.clock.timescale().until(next))
+        let idle = self.clock.timescale().until(next, self.clock.timer_rate());
+        (next, idle)
     }
 
     /// Does what is due.

@@ -38,10 +38,10 @@ impl Daemon {
         member.kiss = None;
         member.refused = None;
         let verdict = self.discipline.handle_sample(id, &sample, reading);
+        let then = shown_at(reading, self.clock.rate(), sample.at);
         debug!(
             source = id.0,
-            offset_s = (sample.offset + reading.raw.since_epoch() - reading.clock.since_epoch())
-                .as_secs_f64(),
+            offset_s = (sample.offset + sample.at.since_epoch() - then.since_epoch()).as_secs_f64(),
             delay_s = sample.delay.as_secs_f64(),
             interleaved = exchange.interleaved,
             "sample: {verdict:?}"
