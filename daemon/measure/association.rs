@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use clockwright_ntp::{
-    Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request, TxToken,
+    Action, Arrival, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request,
+    TxToken,
 };
 use clockwright_sys::socket::{
     ErrorQueue, Features, Options, QueueItem, RecvBatch, Stamping, StampingKeeper, Transmit, TxId,
 };
-use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
 
 use super::entropy::OsEntropy;
 use super::failure::Failure;
@@ -20,6 +21,9 @@ use crate::clock::{Clock, Implausible, Window};
 const BATCH: usize = 4;
 /// Longest datagram of interest, octets: what fits into one packet everywhere.
 const PAYLOAD: usize = 1280;
+/// How long a reply is held for the kernel's transmit stamp of its request.
+const STAMP_WAIT: Duration = Duration::from_millis(20);
+
 /// Batches read before others have their turn.
 const ROUNDS: usize = 16;
 
@@ -93,8 +97,6 @@ struct Departure {
     token: TxToken,
     /// Just before it was given to the kernel.
     earliest: Timestamp<Raw>,
-    /// This process's own stamp.
-    own: Stamp<Raw>,
 }
 
 /// A socket and the requests that left from it.
@@ -130,12 +132,14 @@ impl Association {
         now: Timestamp<Raw>,
         instruments: &mut Instruments,
     ) -> Self {
+        let mut client = Client::new(config, now, &mut instruments.entropy);
+        client.set_stamping(instruments.best_stamp, STAMP_WAIT);
         Self {
             server,
             owner,
             opened: 0,
             ports: config.ports,
-            client: Client::new(config, now, &mut instruments.entropy),
+            client,
             line: None,
             previous: None,
             events: VecDeque::new(),
@@ -274,7 +278,7 @@ impl Association {
             if message.source != self.server || message.truncated {
                 continue;
             }
-            let rx = self.arrived(message.kernel, window);
+            let rx = Arrival::udp(self.arrived(message.kernel, window));
             let verdict = self
                 .client
                 .handle_datagram(message.payload, rx, window.now());
@@ -299,10 +303,7 @@ impl Association {
             return;
         };
         let Departure {
-            token,
-            earliest,
-            own,
-            ..
+            token, earliest, ..
         } = line.departures.swap_remove(at);
         let left = window.instant_of(kernel).and_then(|instant| {
             let early = earliest - instant;
@@ -312,18 +313,18 @@ impl Association {
                 Ok(instant)
             }
         });
-        let stamp = match left {
-            Ok(at) => Stamp {
-                at,
-                kind: StampKind::Kernel,
-                uncertainty: window.half_width(),
-            },
-            Err(why) => {
-                self.doubt(why);
-                own
+        match left {
+            Ok(at) => {
+                let stamp = Stamp {
+                    at,
+                    kind: StampKind::Kernel,
+                    uncertainty: window.half_width(),
+                };
+                self.client.stamped(&token, stamp);
             }
-        };
-        self.client.stamped(token, stamp);
+            Err(why) => self.doubt(why),
+        }
+        self.client.stamps_ended(token);
     }
 
     /// The best stamp of an arrival.
@@ -374,6 +375,7 @@ impl Association {
             payload,
             token,
             fresh_port,
+            ..
         } = request;
         let now = || clock.timescale().now();
         if fresh_port && let Some(line) = self.line.take() {
@@ -407,12 +409,11 @@ impl Association {
                     id,
                     token,
                     earliest,
-                    own,
                 });
             }
             Ok(None) => {
                 self.client.sent(&token, own);
-                self.client.stamped(token, own);
+                self.client.stamps_ended(token);
             }
             Err(error) => {
                 self.client.send_failed(token, now());

@@ -22,8 +22,6 @@ const AT_HOME: Poll = Poll::new(-2);
 const ABROAD: Poll = Poll::new(1);
 /// How long the last reply is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a reply is held for the kernel's transmit stamp of its request.
-const STAMP_WAIT: Duration = Duration::from_millis(20);
 
 /// How to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn client_config(self, server: IpAddr, instruments: &Instruments) -> ClientConfig {
+    fn client_config(self, server: IpAddr) -> ClientConfig {
         let spacing = if is_at_home(server) { AT_HOME } else { ABROAD };
         ClientConfig {
             interleaved: self.interleaved,
@@ -46,8 +44,6 @@ impl Plan {
             poll_max: spacing,
             ports: PortPolicy::PerRequest,
             max_delay: None,
-            best_stamp: instruments.best_stamp,
-            stamp_wait: STAMP_WAIT,
         }
     }
 }
@@ -219,7 +215,7 @@ impl Inquiry {
     fn begin(&mut self, clock: &dyn Clock, instruments: &mut Instruments) {
         self.asked = self.addresses.pop_front().map(|server| {
             self.answers.address = Some(server);
-            let config = self.plan.client_config(server.ip(), instruments);
+            let config = self.plan.client_config(server.ip());
             let now = clock.timescale().now();
             Association::new(server, self.owner, config, now, instruments)
         });
@@ -257,7 +253,7 @@ impl Inquiry {
             let config = ClientConfig {
                 poll_min: Poll::MAX,
                 poll_max: Poll::MAX,
-                ..self.plan.client_config(asked.server().ip(), instruments)
+                ..self.plan.client_config(asked.server().ip())
             };
             asked.reconfigure(config);
         }

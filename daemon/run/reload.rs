@@ -100,7 +100,7 @@ impl Daemon {
             self.apply(turnover);
         }
         for config in &changes.altered {
-            let turnover = self.sources.alter(config, now, &self.instruments);
+            let turnover = self.sources.alter(config, now);
             self.apply(turnover);
             let members = self
                 .sources

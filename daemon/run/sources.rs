@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 
 use clockwright_discipline::{SourceId, SourceOptions, State};
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
-use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
+use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use super::naming::{Naming, choose};
 use crate::config::{Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings};
 use crate::measure::{Association, Instruments, Unresolved};
-
-/// How long a reply is held for the kernel's transmit stamp: many times what the kernel takes.
-const STAMP_WAIT: Duration = Duration::from_millis(10);
 
 /// One `[[source]]`: a server, or the members of a pool.
 #[derive(Debug)]
@@ -163,12 +160,7 @@ impl Sources {
 
     /// Gives a source other settings; what is known of its servers stays. A pool that grows looks
     /// for more, one that shrinks loses those that joined last.
-    pub(super) fn alter(
-        &mut self,
-        config: &SourceConfig,
-        now: Timestamp<Raw>,
-        instruments: &Instruments,
-    ) -> Turnover {
+    pub(super) fn alter(&mut self, config: &SourceConfig, now: Timestamp<Raw>) -> Turnover {
         let mut turnover = Turnover::default();
         let Some(source) = self.get_mut(&config.address) else {
             return turnover;
@@ -182,7 +174,7 @@ impl Sources {
         {
             naming.look_up_soon(now);
         }
-        let client = client_config(&config.settings, instruments.best_stamp);
+        let client = client_config(&config.settings);
         for member in &mut source.members {
             member.asked.reconfigure(client);
         }
@@ -229,7 +221,7 @@ impl Sources {
         for server in join {
             let id = SourceId(self.ids);
             self.ids = self.ids.wrapping_add(1);
-            let client = client_config(settings, instruments.best_stamp);
+            let client = client_config(settings);
             let asked = Association::new(server, id.0, client, now, instruments);
             source.members.push(Member {
                 id,
@@ -321,7 +313,7 @@ pub(super) fn options(settings: &SourceSettings) -> SourceOptions {
 }
 
 /// How a server is asked.
-pub(super) fn client_config(settings: &SourceSettings, best_stamp: StampKind) -> ClientConfig {
+pub(super) fn client_config(settings: &SourceSettings) -> ClientConfig {
     ClientConfig {
         interleaved: settings.interleaved,
         iburst: settings.iburst,
@@ -332,7 +324,5 @@ pub(super) fn client_config(settings: &SourceSettings, best_stamp: StampKind) ->
             PortChoice::Sticky => PortPolicy::Sticky,
         },
         max_delay: settings.max_delay,
-        best_stamp,
-        stamp_wait: STAMP_WAIT,
     }
 }

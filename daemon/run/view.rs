@@ -262,7 +262,7 @@ fn rejected(statistics: &ClientStatistics) -> BTreeMap<String, u64> {
         ("unsynchronized", s.unsynchronized),
         ("root_distance", s.root_distance),
         ("turnaround", s.turnaround),
-        ("no_transmit_stamp", s.no_transmit_stamp),
+        ("no_common_stamp", s.no_common_stamp),
         ("stamp_order", s.stamp_order),
         ("negative_delay", s.negative_delay),
         ("delay_too_long", s.delay_too_long),

@@ -24,7 +24,8 @@ pub mod server;
 pub mod time;
 
 pub use client::{
-    Action, Client, ClientConfig, ClientStatistics, PortPolicy, Rejection, Request, TxToken,
+    Action, Arrival, Client, ClientConfig, ClientStatistics, PortPolicy, PtpUse, Rejection,
+    Request, Stamps, Transport, TxToken,
 };
 pub use entropy::Entropy;
 pub use exchange::{Exchange, Measurement};

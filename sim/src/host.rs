@@ -4,7 +4,7 @@ use clockwright_discipline::{
     Action as ClockAction, ClockReading, Config, Discipline, Learnt, Sample, SourceId,
     SourceOptions, StepPolicy, Upstream, VirtualClock,
 };
-use clockwright_ntp::{Action, Client, ClientConfig, Exchange, PortPolicy};
+use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, PortPolicy};
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::True;
@@ -119,7 +119,7 @@ impl Host {
         let now = self.oscillator.read();
         if let Some(client) = self.clients.get_mut(from) {
             // A refusal is counted by the client; the network may send anything.
-            let _refused = client.handle_datagram(payload, kernel_stamp(now), now);
+            let _refused = client.handle_datagram(payload, Arrival::udp(kernel_stamp(now)), now);
         }
         let mut departures = Vec::new();
         self.drain(from, &mut departures);
@@ -134,7 +134,8 @@ impl Host {
                 None => break,
                 Some(Action::Send(request)) => {
                     client.sent(&request.token, Stamp::exact(now, StampKind::Daemon));
-                    client.stamped(request.token, kernel_stamp(now));
+                    client.stamped(&request.token, kernel_stamp(now));
+                    client.stamps_ended(request.token);
                     let payload = request.payload;
                     self.discipline
                         .set_reachable(id_of(index), client.reach() != 0);
@@ -219,7 +220,5 @@ fn client_config(source: &SourceScenario) -> ClientConfig {
         poll_max: Poll::new(source.poll_max),
         ports: PortPolicy::PerRequest,
         max_delay: None,
-        best_stamp: StampKind::Kernel,
-        stamp_wait: Duration::from_millis(1),
     }
 }

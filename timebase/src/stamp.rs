@@ -16,6 +16,9 @@ pub enum StampKind {
 }
 
 impl StampKind {
+    /// All kinds, from the one taken nearest to the wire.
+    pub const BEST_FIRST: [Self; 3] = [Self::Hardware, Self::Kernel, Self::Daemon];
+
     /// The name used in every output: `hardware`, `kernel` or `daemon`.
     pub const fn name(self) -> &'static str {
         match self {

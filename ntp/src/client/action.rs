@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::Transport;
 use crate::{Exchange, KissCode, Rejection};
 
 /// Something the client wants done or known; from [`Client::poll_action`](crate::Client::poll_action).
@@ -30,11 +31,15 @@ pub struct Request {
     pub payload: Vec<u8>,
     /// What the transmit stamp must present.
     pub token: TxToken,
-    /// Bind a new random source port first (RFC 9109); otherwise use the last one.
+    /// Bind a new random source port first (RFC 9109); otherwise use the last one. Of no meaning
+    /// over PTP, whose ports are fixed.
     pub fresh_port: bool,
+    /// What is to carry it.
+    pub transport: Transport,
 }
 
-/// The right to say, once, when one request was sent.
+/// Names one request to whoever says when it left; given back when nobody will say more
+/// ([`Client::stamps_ended`](crate::Client::stamps_ended)) or when it could not be sent.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a request without its transmit stamp measures nothing"]
 pub struct TxToken {

@@ -1,6 +1,6 @@
 //! What the user can choose about asking a server.
 
-use clockwright_timebase::{Duration, Poll, StampKind};
+use clockwright_timebase::{Duration, Poll};
 
 /// How a client asks its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +18,10 @@ pub struct ClientConfig {
     pub ports: PortPolicy,
     /// Exchanges with a longer round trip are refused; `None` for no limit but the protocol's 16 s.
     pub max_delay: Option<Duration>,
-    /// The best stamp the transmit path can give. While a request's stamp is worse, its basic
-    /// reply is held back, for `stamp_wait` at most.
-    pub best_stamp: StampKind,
-    /// How long a reply is held for the request's transmit stamp.
-    pub stamp_wait: Duration,
 }
 
 impl Default for ClientConfig {
-    /// Basic mode with a burst, 64 s to 1024 s, a new port per request, kernel stamps with 10 ms
-    /// to arrive.
+    /// Basic mode with a burst, 64 s to 1024 s, a new port per request.
     fn default() -> Self {
         Self {
             interleaved: false,
@@ -36,10 +30,20 @@ impl Default for ClientConfig {
             poll_max: Poll::new(10),
             ports: PortPolicy::PerRequest,
             max_delay: None,
-            best_stamp: StampKind::Kernel,
-            stamp_wait: Duration::from_millis(10),
         }
     }
+}
+
+/// Whether requests go over PTP (RFC 10030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PtpUse {
+    /// Not at all.
+    #[default]
+    Never,
+    /// As long as the server answers that way, otherwise by UDP.
+    Try,
+    /// Every one.
+    Always,
 }
 
 /// Which source port requests leave from; always a random one (RFC 9109).

@@ -15,6 +15,7 @@
 //! measured in basic mode only if that is basic too.
 
 mod action;
+mod arrival;
 mod config;
 mod interleaving;
 mod polling;
@@ -26,8 +27,10 @@ mod statistics;
 mod timers;
 
 pub use action::{Action, Request, TxToken};
-pub use config::{ClientConfig, PortPolicy};
+pub use arrival::{Arrival, Transport};
+pub use config::{ClientConfig, PortPolicy, PtpUse};
 pub use rejection::Rejection;
+pub use stamps::Stamps;
 pub use statistics::ClientStatistics;
 
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
@@ -39,7 +42,6 @@ use interleaving::Interleaving;
 use polling::Polling;
 use reply::{Answer, Measured, Verdict};
 use request::{Form, PendingRequest};
-use stamps::Stamps;
 use statistics::count;
 use timers::{Timer, Timers};
 
@@ -52,6 +54,15 @@ const UNREACHABLE_AFTER: u8 = 8;
 /// UNREACH).
 const BACK_OFF_AFTER: u8 = 12;
 
+/// What the transmit path gives.
+#[derive(Debug, Clone, Copy)]
+struct Stamping {
+    /// The best stamp it can give.
+    best: StampKind,
+    /// How long that may take.
+    wait: Duration,
+}
+
 /// A client of one server: asks, believes or refuses the answers, gives out exchanges.
 ///
 /// After every call of a `handle_` method, and after [`stamped`](Self::stamped), the caller
@@ -60,6 +71,7 @@ const BACK_OFF_AFTER: u8 = 12;
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
+    stamping: Stamping,
     timers: Timers,
     polling: Polling,
     interleaving: Interleaving,
@@ -80,10 +92,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that sends its first request within 100 ms after `now`.
+    /// A client that sends its first request within 100 ms after `now`, by UDP. It expects stamps
+    /// of the kernel within 10 ms, until [told otherwise](Self::set_stamping).
     pub fn new(config: ClientConfig, now: Timestamp<Raw>, entropy: &mut dyn Entropy) -> Self {
         let mut client = Self {
             config,
+            stamping: Stamping {
+                best: StampKind::Kernel,
+                wait: Duration::from_millis(10),
+            },
             timers: Timers::default(),
             polling: Polling::new(&config),
             interleaving: Interleaving::default(),
@@ -144,6 +161,7 @@ impl Client {
                 serial: pending.serial,
             },
             fresh_port: self.config.ports == PortPolicy::PerRequest || !self.port_bound,
+            transport: pending.transport,
         }));
         self.port_bound = true;
         self.pending = Some(pending);
@@ -185,18 +203,41 @@ impl Client {
         self.take_stamp(token, stamp);
     }
 
-    /// The kernel or the NIC says when the request left. May come after the reply, and even after
-    /// the next request: an interleaved exchange still needs it.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the token is redeemed: there is one stamp for a request"
-    )]
-    pub fn stamped(&mut self, token: TxToken, stamp: Stamp<Raw>) {
-        self.take_stamp(&token, stamp);
-        let held = |last: &Answer| last.serial == token.serial && last.state == Measured::Held;
-        if self.last.as_ref().is_some_and(held) {
+    /// The kernel or the NIC says when the request left. Both may, in any order, after the reply,
+    /// and even after the next request: an interleaved exchange still needs it.
+    pub fn stamped(&mut self, token: &TxToken, stamp: Stamp<Raw>) {
+        self.take_stamp(token, stamp);
+        let best = self.stamping.best;
+        if self.holds(token) && self.last.as_ref().is_some_and(|l| !l.may_improve(best)) {
             self.release_held();
         }
+    }
+
+    /// No further stamp of the request will come.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the token is redeemed: nobody can stamp the request any more"
+    )]
+    pub fn stamps_ended(&mut self, token: TxToken) {
+        if self.holds(&token) {
+            self.release_held();
+        }
+    }
+
+    /// What the transmit path can give from now on: stamps of kind `best`, `wait` after sending at
+    /// the latest. While a better stamp of a request may come than there is, its basic reply is
+    /// held back.
+    pub const fn set_stamping(&mut self, best: StampKind, wait: Duration) {
+        self.stamping = Stamping { best, wait };
+    }
+
+    /// Whether requests are to be sent over PTP (RFC 10030) from now on.
+    pub const fn set_ptp(&mut self, _ptp: PtpUse) {}
+
+    /// Is the reply to this request held back for its stamp?
+    fn holds(&self, token: &TxToken) -> bool {
+        let held = |last: &Answer| last.serial == token.serial && last.state == Measured::Held;
+        self.last.as_ref().is_some_and(held)
     }
 
     /// Puts a stamp where its request's stamp is needed.
@@ -232,16 +273,17 @@ impl Client {
         self.reschedule();
     }
 
-    /// A datagram came from the server's address; `rx` is when it arrived, `now` the time of this
-    /// call. A refused datagram changes nothing but the statistics.
+    /// A datagram came from the server's address; `arrival` says how, `now` is the time of this
+    /// call, and stands in for this process's own stamp where `arrival` has none. A refused
+    /// datagram changes nothing but the statistics.
     pub fn handle_datagram(
         &mut self,
         payload: &[u8],
-        rx: Stamp<Raw>,
+        arrival: Arrival,
         now: Timestamp<Raw>,
     ) -> Result<(), Rejection> {
         count(&mut self.statistics.datagrams);
-        let result = self.judge_datagram(payload, rx, now);
+        let result = self.judge_datagram(payload, arrival, now);
         if let Err(rejection) = &result {
             self.statistics.reject(rejection);
         }
@@ -251,15 +293,18 @@ impl Client {
     fn judge_datagram(
         &mut self,
         payload: &[u8],
-        rx: Stamp<Raw>,
+        mut arrival: Arrival,
         now: Timestamp<Raw>,
     ) -> Result<(), Rejection> {
+        if arrival.stamps.get(StampKind::Daemon).is_none() {
+            arrival.stamps.note(Stamp::exact(now, StampKind::Daemon));
+        }
         match reply::judge(payload, self.pending.as_ref(), self.last.as_ref())? {
             Verdict::Kiss(kiss) => {
                 self.kissed(kiss);
                 Ok(())
             }
-            Verdict::Time(header, form) => self.answered(header, form, rx, now),
+            Verdict::Time(header, form) => self.answered(header, form, arrival, now),
         }
     }
 
@@ -289,24 +334,17 @@ impl Client {
         &mut self,
         header: Header,
         form: Form,
-        rx: Stamp<Raw>,
+        arrival: Arrival,
         now: Timestamp<Raw>,
     ) -> Result<(), Rejection> {
         let Some(pending) = &self.pending else {
             return Err(Rejection::Unexpected);
         };
         let to_interleaved = pending.is_interleaved();
-        let mut arrival = Stamps::default();
-        arrival.note(Stamp {
-            at: now,
-            kind: StampKind::Daemon,
-            ..rx
-        });
-        arrival.note(rx);
         let mut answer = Answer {
             serial: pending.serial,
             t1: pending.t1,
-            t4: arrival,
+            t4: arrival.stamps,
             header,
             form,
             state: Measured::Awaited,
@@ -326,8 +364,7 @@ impl Client {
         }
         if answer.state == Measured::Held {
             count(&mut self.statistics.held_replies);
-            self.timers
-                .set(Timer::StampWait, now + self.config.stamp_wait);
+            self.timers.set(Timer::StampWait, now + self.stamping.wait);
         }
         self.last = Some(answer);
         self.reschedule();
@@ -345,7 +382,7 @@ impl Client {
         if answer.form == Form::Interleaved || self.interleaved() && to_interleaved {
             return Ok(None);
         }
-        if answer.wants_stamp(&self.config) {
+        if self.stamping.wait > Duration::ZERO && answer.may_improve(self.stamping.best) {
             answer.state = Measured::Held;
             return Ok(None);
         }

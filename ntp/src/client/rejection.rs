@@ -46,8 +46,9 @@ pub enum Rejection {
     RootDistance(Duration),
     /// The server says that it sent before it received, or took more than 4 s to reply.
     Turnaround(Duration),
-    /// The request was never stamped, so the exchange has no beginning.
-    NoTransmitStamp,
+    /// Request and reply have no stamps of one kind, so the exchange has no beginning that goes
+    /// with its end.
+    NoCommonStamp,
     /// The reply arrived before the request left: one of the local stamps is wrong.
     StampOrder(Duration),
     /// The round trip is shorter than the time the server took, by more than resolution and
@@ -84,7 +85,7 @@ impl fmt::Display for Rejection {
                     "server turnaround of {turnaround:?} is impossible or above 4 s"
                 )
             }
-            Self::NoTransmitStamp => f.write_str("the request has no transmit timestamp"),
+            Self::NoCommonStamp => f.write_str("the request has no timestamp of the reply's kind"),
             Self::StampOrder(elapsed) => {
                 write!(f, "the reply is stamped before the request ({elapsed:?})")
             }

@@ -1,10 +1,9 @@
 //! Replies: what they must pass to be believed, and the exchanges they complete.
 
-use clockwright_timebase::{Duration, Poll};
+use clockwright_timebase::{Duration, Poll, StampKind};
 
 use super::request::{Form, PendingRequest};
-use super::stamps::Stamps;
-use super::{ClientConfig, Rejection};
+use super::{ClientConfig, Rejection, Stamps};
 use crate::extension::Extensions;
 use crate::packet::stratum_is_synchronized;
 use crate::{Exchange, Header, KissCode, Mode, NtpTimestamp};
@@ -159,12 +158,10 @@ impl Answer {
         header.receive == self.header.receive && header.transmit == self.header.transmit
     }
 
-    /// Must the request's transmit stamp be waited for?
-    pub(super) fn wants_stamp(&self, config: &ClientConfig) -> bool {
-        let (sent, arrived) = (self.t1.best(), self.t4.best());
-        // Better than the arrival's stamp it need not be.
-        let enough = arrived.map_or(config.best_stamp, |t4| t4.kind.max(config.best_stamp));
-        sent.is_none_or(|t1| t1.kind > enough) && config.stamp_wait > Duration::ZERO
+    /// Is it of use to wait for another transmit stamp of the request, where the path gives stamps
+    /// of kind `best` at best?
+    pub(super) fn may_improve(&self, best: StampKind) -> bool {
+        Stamps::may_improve(&self.t1, &self.t4, best)
     }
 
     /// The exchange this answer completes by itself, in basic mode.
@@ -189,7 +186,7 @@ impl Answer {
         form: Form,
         config: &ClientConfig,
     ) -> Result<Exchange, Rejection> {
-        let (t1, t4) = Stamps::matched(&self.t1, &self.t4).ok_or(Rejection::NoTransmitStamp)?;
+        let (t1, t4) = Stamps::matched(&self.t1, &self.t4).ok_or(Rejection::NoCommonStamp)?;
         let exchange = Exchange {
             t1,
             t2: self.header.receive,

@@ -1,6 +1,6 @@
 //! Requests: data-minimised, so that they tell an observer nothing.
 
-use super::stamps::Stamps;
+use super::{Stamps, Transport};
 use crate::entropy::random_u64;
 use crate::{Entropy, Header, Mode, NtpTimestamp};
 
@@ -11,6 +11,8 @@ pub(super) struct PendingRequest {
     pub(super) serial: u64,
     /// When it left, as far as known.
     pub(super) t1: Stamps,
+    /// What carries it.
+    pub(super) transport: Transport,
     /// Has a reply been believed? Others are duplicates then.
     pub(super) answered: bool,
     /// Has a kiss been believed?
@@ -54,6 +56,7 @@ impl PendingRequest {
         let request = Self {
             serial,
             t1: Stamps::default(),
+            transport: Transport::Udp,
             answered: false,
             kissed: false,
             transmit,

@@ -58,8 +58,8 @@ pub struct ClientStatistics {
     pub root_distance: u64,
     /// Refused as [`Rejection::Turnaround`].
     pub turnaround: u64,
-    /// Refused as [`Rejection::NoTransmitStamp`].
-    pub no_transmit_stamp: u64,
+    /// Refused as [`Rejection::NoCommonStamp`].
+    pub no_common_stamp: u64,
     /// Refused as [`Rejection::StampOrder`].
     pub stamp_order: u64,
     /// Refused as [`Rejection::NegativeDelay`].
@@ -84,7 +84,7 @@ impl ClientStatistics {
             Rejection::Unsynchronized { .. } => &mut self.unsynchronized,
             Rejection::RootDistance(_) => &mut self.root_distance,
             Rejection::Turnaround(_) => &mut self.turnaround,
-            Rejection::NoTransmitStamp => &mut self.no_transmit_stamp,
+            Rejection::NoCommonStamp => &mut self.no_common_stamp,
             Rejection::StampOrder(_) => &mut self.stamp_order,
             Rejection::NegativeDelay(_) => &mut self.negative_delay,
             Rejection::DelayTooLong(_) => &mut self.delay_too_long,
@@ -106,7 +106,7 @@ impl ClientStatistics {
             .wrapping_add(self.unsynchronized)
             .wrapping_add(self.root_distance)
             .wrapping_add(self.turnaround)
-            .wrapping_add(self.no_transmit_stamp)
+            .wrapping_add(self.no_common_stamp)
             .wrapping_add(self.stamp_order)
             .wrapping_add(self.negative_delay)
             .wrapping_add(self.delay_too_long)

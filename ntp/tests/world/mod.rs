@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use clockwright_ntp::{
-    Action, Client, ClientConfig, Entropy, Exchange, Header, KissCode, Leap, Measurement,
+    Action, Arrival, Client, ClientConfig, Entropy, Exchange, Header, KissCode, Leap, Measurement,
     NtpTimestamp, ReferenceId, Rejection, Server, ServerConfig, SystemVariables, TxKey, TxToken,
 };
 use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
@@ -202,10 +202,13 @@ impl World {
         match event {
             Event::AtServer(octets) => self.serve(&octets),
             Event::AtClient(octets) => {
-                let rx = Stamp::exact(self.now, StampKind::Kernel);
+                let rx = Arrival::udp(Stamp::exact(self.now, StampKind::Kernel));
                 let _ = self.client.handle_datagram(&octets, rx, self.now);
             }
-            Event::ClientStamp(token, stamp) => self.client.stamped(token, stamp),
+            Event::ClientStamp(token, stamp) => {
+                self.client.stamped(&token, stamp);
+                self.client.stamps_ended(token);
+            }
             Event::ServerStamp(key, at) => self.server.transmitted(key, at),
         }
     }

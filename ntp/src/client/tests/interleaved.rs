@@ -165,7 +165,7 @@ fn a_stamp_later_than_the_reply_still_serves() {
     assert_eq!(exchanges(rig.actions()).len(), 1, "the one before");
     // The stamp comes when the next request has already been sent.
     let next = rig.ask();
-    rig.client.stamped(asked.token, kernel(asked.at));
+    rig.client.stamped(&asked.token, kernel(asked.at));
     let (header, _) = server.answer(&next.header, next.at);
     rig.deliver(&header, slow_arrival(next.at)).unwrap();
     let exchange = only_exchange(rig.actions());

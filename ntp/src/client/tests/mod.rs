@@ -139,7 +139,8 @@ impl Rig {
         let asked = self.ask();
         self.client
             .sent(&asked.token, Stamp::exact(asked.at, StampKind::Daemon));
-        self.client.stamped(asked.token, kernel(asked.at));
+        self.client.stamped(&asked.token, kernel(asked.at));
+        self.client.stamps_ended(asked.token);
         (asked.header, asked.at)
     }
 
@@ -150,7 +151,8 @@ impl Rig {
 
     fn deliver_octets(&mut self, octets: &[u8], at: Timestamp<Raw>) -> Result<(), Rejection> {
         self.now = self.now.max(at);
-        self.client.handle_datagram(octets, kernel(at), self.now)
+        self.client
+            .handle_datagram(octets, Arrival::udp(kernel(at)), self.now)
     }
 
     /// One whole exchange in basic mode.
@@ -177,6 +179,7 @@ impl Rig {
     fn state(&self) -> String {
         let Client {
             config,
+            stamping,
             timers,
             polling,
             interleaving,
@@ -191,7 +194,7 @@ impl Rig {
             port_bound,
         } = &self.client;
         format!(
-            "{config:?} {timers:?} {polling:?} {interleaving:?} {actions:?} {next_serial} \
+            "{config:?} {stamping:?} {timers:?} {polling:?} {interleaving:?} {actions:?} {next_serial} \
              {pending:?} {last:?} {reach} {unanswered} {reachable} {port_bound}"
         )
     }

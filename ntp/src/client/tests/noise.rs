@@ -52,7 +52,7 @@ proptest! {
                 let (asked, _) = rig.ask_amid();
                 latest = asked.header;
                 let stamp = asked.at + Duration::from_nanos(i64::from(rx_error >> 8));
-                rig.client.stamped(asked.token, kernel(stamp));
+                rig.client.stamped(&asked.token, kernel(stamp));
                 rig.actions();
             }
             let mut header = Header::parse(&octets).unwrap();
@@ -71,7 +71,7 @@ proptest! {
             }
             let before = rig.state();
             let at = rig.now + Duration::from_nanos(i64::from(rx_error));
-            let result = rig.client.handle_datagram(&header.to_bytes(), kernel(at), rig.now);
+            let result = rig.client.handle_datagram(&header.to_bytes(), Arrival::udp(kernel(at)), rig.now);
             if result.is_err() {
                 prop_assert_eq!(rig.state(), before);
             }

@@ -356,7 +356,7 @@ fn a_round_trip_longer_than_the_interval_slows_the_client_down() {
             continue;
         }
         let (asked, _) = rig.ask_amid();
-        rig.client.stamped(asked.token, kernel(asked.at));
+        rig.client.stamped(&asked.token, kernel(asked.at));
         let mut header = reply(&asked.header, asked.at + delay);
         header.transmit = header.receive;
         in_flight = Some((header, asked.at + delay * 2));

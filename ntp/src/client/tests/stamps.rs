@@ -13,12 +13,36 @@ fn reply_before_stamp(rig: &mut Rig) -> (TxToken, Timestamp<Raw>) {
     (asked.token, asked.at)
 }
 
+fn hardware(at: Timestamp<Raw>) -> Stamp<Raw> {
+    Stamp::exact(at, StampKind::Hardware)
+}
+
+impl Rig {
+    /// Delivers the good reply to `asked`, stamped by all of `kinds` at once.
+    fn deliver_stamped(&mut self, asked: &Asked, kinds: &[StampKind]) {
+        let at = arrival(asked.at);
+        let mut stamps = Stamps::default();
+        for kind in kinds {
+            stamps.note(Stamp::exact(at, *kind));
+        }
+        let arrival = Arrival {
+            stamps,
+            ..Arrival::udp(kernel(at))
+        };
+        let octets = reply(&asked.header, asked.at).to_bytes();
+        self.now = self.now.max(at);
+        self.client
+            .handle_datagram(&octets, arrival, self.now)
+            .unwrap();
+    }
+}
+
 #[test]
 fn a_reply_is_held_until_the_stamp_comes() {
     let mut rig = Rig::new(config());
     let (token, sent) = reply_before_stamp(&mut rig);
     assert!(exchanges(rig.actions()).is_empty());
-    rig.client.stamped(token, kernel(sent));
+    rig.client.stamped(&token, kernel(sent));
     let exchange = only_exchange(rig.actions());
     assert_true(&exchange);
     assert_eq!(exchange.worst_kind(), StampKind::Kernel);
@@ -34,7 +58,7 @@ fn a_stamp_that_never_comes_is_not_waited_for_long() {
     let (_token, sent) = reply_before_stamp(&mut rig);
     assert!(exchanges(rig.actions()).is_empty());
     let due = rig.client.next_timeout().unwrap();
-    assert_eq!(due, arrival(sent) + config().stamp_wait);
+    assert_eq!(due, arrival(sent) + rig.client.stamping.wait);
     rig.client
         .handle_timeout(due - Duration::from_nanos(1), &mut rig.entropy);
     assert!(rig.actions().is_empty());
@@ -59,7 +83,7 @@ fn without_any_stamp_there_is_no_exchange() {
             others[..],
             [
                 Action::Reachable(true),
-                Action::Unusable(Rejection::NoTransmitStamp)
+                Action::Unusable(Rejection::NoCommonStamp)
             ]
         ),
         "{others:?}"
@@ -78,17 +102,15 @@ fn a_second_reply_is_a_duplicate_while_the_first_is_held() {
         ..good
     };
     rig.refuse(&other, arrival(asked.at), Rejection::Duplicate);
-    rig.client.stamped(asked.token, kernel(asked.at));
+    rig.client.stamped(&asked.token, kernel(asked.at));
     assert_eq!(only_exchange(rig.actions()).t2, good.receive);
 }
 
 #[test]
 fn the_next_request_does_not_lose_a_held_reply() {
-    let wait = Duration::from_secs(100);
-    let mut rig = Rig::new(ClientConfig {
-        stamp_wait: wait,
-        ..config()
-    });
+    let mut rig = Rig::new(config());
+    rig.client
+        .set_stamping(StampKind::Kernel, Duration::from_secs(100));
     let _token = reply_before_stamp(&mut rig);
     rig.actions();
     let (_, others) = rig.ask_amid();
@@ -101,21 +123,16 @@ fn a_good_enough_stamp_is_not_waited_for() {
         (StampKind::Daemon, Duration::from_secs(1)),
         (StampKind::Hardware, Duration::ZERO),
     ] {
-        let mut rig = Rig::new(ClientConfig {
-            best_stamp,
-            stamp_wait,
-            ..config()
-        });
+        let mut rig = Rig::new(config());
+        rig.client.set_stamping(best_stamp, stamp_wait);
         let _token = reply_before_stamp(&mut rig);
         assert_eq!(only_exchange(rig.actions()).t1.kind, StampKind::Daemon);
     }
     // Better than hoped for is good enough, too.
     let mut rig = Rig::new(config());
     let asked = rig.ask();
-    rig.client
-        .stamped(asked.token, Stamp::exact(asked.at, StampKind::Hardware));
-    rig.deliver(&reply(&asked.header, asked.at), arrival(asked.at))
-        .unwrap();
+    rig.client.stamped(&asked.token, hardware(asked.at));
+    rig.deliver_stamped(&asked, &[StampKind::Hardware, StampKind::Kernel]);
     assert_eq!(only_exchange(rig.actions()).t1.kind, StampKind::Hardware);
 }
 
@@ -132,16 +149,113 @@ fn an_exchange_uses_the_best_kind_that_both_ends_have() {
         for kind in departures {
             rig.client.sent(&asked.token, Stamp::exact(asked.at, *kind));
         }
-        let answer = reply(&asked.header, asked.at).to_bytes();
-        let at = arrival(asked.at);
-        let rx = Stamp::exact(at, arrival_kind);
-        rig.client
-            .handle_datagram(&answer, rx, at + Duration::from_micros(9))
-            .unwrap();
+        rig.deliver_stamped(&asked, &[arrival_kind]);
         let exchange = only_exchange(rig.actions());
         assert_eq!((exchange.t1.kind, exchange.t4.kind), (used, used));
         assert!(!exchange.is_mixed());
     }
+}
+
+/// A rig whose transmit path gives hardware stamps within 5 ms.
+fn hardware_rig() -> Rig {
+    let mut rig = Rig::new(config());
+    rig.client
+        .set_stamping(StampKind::Hardware, Duration::from_millis(5));
+    rig
+}
+
+#[test]
+fn the_kernels_stamp_does_not_end_the_wait_for_the_nics() {
+    use StampKind::{Daemon, Hardware, Kernel};
+    for order in [[Kernel, Hardware], [Hardware, Kernel]] {
+        let mut rig = hardware_rig();
+        let asked = rig.ask();
+        rig.client
+            .sent(&asked.token, Stamp::exact(asked.at, Daemon));
+        rig.deliver_stamped(&asked, &[Hardware, Kernel]);
+        for kind in order {
+            let done = exchanges(rig.actions());
+            assert!(
+                done.is_empty(),
+                "given out before the {kind} stamp: {done:?}"
+            );
+            rig.client
+                .stamped(&asked.token, Stamp::exact(asked.at, kind));
+            if kind == Hardware {
+                break;
+            }
+        }
+        let exchange = only_exchange(rig.actions());
+        assert_eq!((exchange.t1.kind, exchange.t4.kind), (Hardware, Hardware));
+        assert_true(&exchange);
+    }
+}
+
+#[test]
+fn the_nics_stamp_is_not_waited_for_where_the_reply_has_none() {
+    use StampKind::{Daemon, Kernel};
+    let mut rig = hardware_rig();
+    let asked = rig.ask();
+    rig.client
+        .sent(&asked.token, Stamp::exact(asked.at, Daemon));
+    rig.deliver_stamped(&asked, &[Kernel]);
+    rig.client.stamped(&asked.token, hardware(asked.at));
+    let done = exchanges(rig.actions());
+    assert!(done.is_empty(), "the kernel's still helps: {done:?}");
+    rig.client.stamped(&asked.token, kernel(asked.at));
+    let exchange = only_exchange(rig.actions());
+    assert_eq!((exchange.t1.kind, exchange.t4.kind), (Kernel, Kernel));
+    // With the kernel's there already, nothing is waited for.
+    let asked = rig.ask();
+    rig.client.stamped(&asked.token, kernel(asked.at));
+    rig.deliver_stamped(&asked, &[Kernel]);
+    only_exchange(rig.actions());
+    assert_eq!(rig.client.statistics().held_replies, 1);
+}
+
+#[test]
+fn the_wait_is_the_one_last_set() {
+    let mut rig = hardware_rig();
+    let _token = reply_before_stamp(&mut rig);
+    rig.actions();
+    // The arrival's kernel stamp could still be matched.
+    let first = rig.client.next_timeout().unwrap();
+    rig.client.handle_timeout(first, &mut rig.entropy);
+    let exchange = only_exchange(rig.actions());
+    assert_eq!(exchange.t1.kind, StampKind::Daemon);
+    assert_eq!(first - exchange.t4.at, Duration::from_millis(5));
+    rig.client
+        .set_stamping(StampKind::Kernel, Duration::from_millis(50));
+    let (_, sent) = reply_before_stamp(&mut rig);
+    let due = rig.client.next_timeout().unwrap();
+    assert_eq!(due, arrival(sent) + Duration::from_millis(50));
+}
+
+#[test]
+fn when_no_further_stamp_comes_there_is_no_wait() {
+    let mut rig = hardware_rig();
+    let (token, _) = reply_before_stamp(&mut rig);
+    assert!(exchanges(rig.actions()).is_empty());
+    rig.client.stamps_ended(token);
+    assert_eq!(only_exchange(rig.actions()).t1.kind, StampKind::Daemon);
+    assert_eq!(rig.client.statistics().stamp_timeouts, 0);
+}
+
+#[test]
+fn a_kind_that_one_end_lacks_is_never_paired() {
+    // No reading of this process's clock went with the request, and its reply came without the
+    // NIC's stamp.
+    let mut rig = hardware_rig();
+    let asked = rig.ask();
+    rig.client.stamped(&asked.token, hardware(asked.at));
+    rig.deliver_stamped(&asked, &[StampKind::Kernel]);
+    rig.actions();
+    rig.client.stamps_ended(asked.token);
+    let actions = rig.actions();
+    assert!(
+        matches!(actions[..], [Action::Unusable(Rejection::NoCommonStamp)]),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -150,7 +264,7 @@ fn a_held_reply_with_a_wrong_stamp_is_reported() {
     let (token, sent) = reply_before_stamp(&mut rig);
     rig.actions();
     rig.client
-        .stamped(token, kernel(sent + Duration::from_secs(1)));
+        .stamped(&token, kernel(sent + Duration::from_secs(1)));
     let actions = rig.actions();
     assert!(
         matches!(actions[..], [Action::Unusable(Rejection::StampOrder(_))]),
@@ -166,6 +280,7 @@ fn a_stamp_for_a_forgotten_request_changes_nothing() {
     rig.ask();
     rig.ask();
     let before = rig.state();
-    rig.client.stamped(old.token, kernel(old.at));
+    rig.client.stamped(&old.token, kernel(old.at));
+    rig.client.stamps_ended(old.token);
     assert_eq!(rig.state(), before);
 }
