@@ -113,7 +113,7 @@ impl Family {
 
 /// A family for each [`Excess`], and the one that is believed.
 #[derive(Debug, Clone)]
-pub(crate) struct Bank {
+pub struct Bank {
     families: [Family; Excess::ALL.len()],
     /// Its index: 1 at first, later as found by enumerating the families.
     believed: usize,
@@ -121,7 +121,7 @@ pub(crate) struct Bank {
 
 impl Bank {
     /// Starts all families from one state, with noise (s) and wander (s/s per √s) as guessed.
-    pub(crate) fn new(noise_s: f64, wander: f64, kalman: Kalman) -> Self {
+    pub fn new(noise_s: f64, wander: f64, kalman: Kalman) -> Self {
         let family = |excess| Family::new(Hypothesis::nearest(excess, noise_s, wander), kalman);
         Self {
             families: Excess::ALL.map(family),
@@ -134,23 +134,23 @@ impl Bank {
     }
 
     /// The state of the filter that is believed.
-    pub(crate) fn state(&self) -> &Kalman {
+    pub fn state(&self) -> &Kalman {
         &self.best().kalman
     }
 
     /// The hypothesis that explains the recent past best.
-    pub(crate) fn hypothesis(&self) -> Hypothesis {
+    pub fn hypothesis(&self) -> Hypothesis {
         self.best().hypothesis
     }
 
     /// Lets `dt` seconds pass.
-    pub(crate) fn advance(&mut self, dt: f64) {
+    pub fn advance(&mut self, dt: f64) {
         self.for_each(|member| member.advance(dt));
     }
 
     /// Takes in an offset (s, relative to the same origin as the state) whose round trip lay
     /// `excess` (s) above the floor.
-    pub(crate) fn update(&mut self, offset: f64, excess: f64) {
+    pub fn update(&mut self, offset: f64, excess: f64) {
         let likelihoods = self
             .families
             .each_mut()
@@ -163,12 +163,12 @@ impl Bank {
     }
 
     /// Moves the origin: subtracts `by` (s) from every phase.
-    pub(crate) fn shift(&mut self, by: f64) {
+    pub fn shift(&mut self, by: f64) {
         self.for_each(|member| member.kalman.phase -= by);
     }
 
     /// Makes every filter as uncertain as said, in addition: the clock or the path has changed.
-    pub(crate) fn doubt(&mut self, more: Covariance) {
+    pub fn doubt(&mut self, more: Covariance) {
         self.for_each(|member| {
             let covariance = &mut member.kalman.covariance;
             covariance.phase += more.phase;

@@ -13,15 +13,18 @@
 
 /// Variances and covariance of phase (s²), phase·frequency (s·s/s) and frequency ((s/s)²).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Covariance {
-    pub(crate) phase: f64,
-    pub(crate) cross: f64,
-    pub(crate) frequency: f64,
+pub struct Covariance {
+    /// Variance of the phase, s².
+    pub phase: f64,
+    /// Covariance of phase and frequency, s·s/s.
+    pub cross: f64,
+    /// Variance of the frequency, (s/s)².
+    pub frequency: f64,
 }
 
 impl Covariance {
     /// The covariance `dt` seconds later under oscillator `wander` (s/s per √s).
-    pub(crate) fn after(self, dt: f64, wander: f64) -> Self {
+    pub fn after(self, dt: f64, wander: f64) -> Self {
         let q = wander * wander;
         Self {
             phase: self.phase
@@ -34,7 +37,7 @@ impl Covariance {
 
     /// Kalman gains (phase: dimensionless; frequency: 1/s) and covariance after a measurement of
     /// the phase with variance `r` (s²).
-    pub(crate) fn measured(self, r: f64) -> ((f64, f64), Self) {
+    pub fn measured(self, r: f64) -> ((f64, f64), Self) {
         let s = self.phase + r;
         let (k1, k2) = (self.phase / s, self.cross / s);
         let after = Self {
@@ -48,21 +51,24 @@ impl Covariance {
 
 /// Phase (s, relative to an origin its owner keeps) and frequency (s/s) with their covariance.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Kalman {
-    pub(crate) phase: f64,
-    pub(crate) frequency: f64,
-    pub(crate) covariance: Covariance,
+pub struct Kalman {
+    /// Phase, s.
+    pub phase: f64,
+    /// Frequency, s/s.
+    pub frequency: f64,
+    /// How uncertain both are.
+    pub covariance: Covariance,
 }
 
 impl Kalman {
     /// The state `dt` seconds later.
-    pub(crate) fn predict(&mut self, dt: f64, wander: f64) {
+    pub fn predict(&mut self, dt: f64, wander: f64) {
         self.phase += dt * self.frequency;
         self.covariance = self.covariance.after(dt, wander);
     }
 
     /// Takes in a measurement whose innovation (measured minus predicted phase) is known.
-    pub(crate) fn update(&mut self, innovation: f64, r: f64) {
+    pub fn update(&mut self, innovation: f64, r: f64) {
         let ((k1, k2), after) = self.covariance.measured(r);
         self.phase += k1 * innovation;
         self.frequency += k2 * innovation;

@@ -31,9 +31,12 @@ mod status;
 mod steady;
 mod virtual_clock;
 
+pub use bank::Bank;
 pub use engine::{Action, ClockReading, Config, Discipline, Learnt, SourceOptions, StepPolicy};
 pub use estimate::{SourceEstimate, SourceId};
 pub use filter::{SourceFilter, Verdict};
+pub use kalman::{Covariance, Kalman};
+pub use noise::Hypothesis;
 pub use pi::{Correction, Loop};
 pub use sample::{Leap, Sample, Upstream};
 pub use select::{Reason, State};

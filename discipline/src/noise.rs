@@ -6,7 +6,7 @@
 /// The parameters lie on a grid, so that neighbours can be named: noise in steps of √2, wander in
 /// steps of 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hypothesis {
+pub struct Hypothesis {
     /// Noise of a clean exchange: 2^(noise/2) ns.
     noise: i8,
     /// Oscillator wander: 2^wander · 1e-12 s/s per √s.
@@ -60,17 +60,17 @@ impl Hypothesis {
     }
 
     /// RMS noise of a clean exchange, s.
-    pub(crate) fn noise_s(self) -> f64 {
+    pub fn noise_s(self) -> f64 {
         1e-9 * (f64::from(self.noise) / 2.0).exp2()
     }
 
     /// Oscillator wander, s/s per √s.
-    pub(crate) fn wander(self) -> f64 {
+    pub fn wander(self) -> f64 {
         1e-12 * f64::from(self.wander).exp2()
     }
 
     /// Variance (s²) of an offset whose round trip lay `excess_s` above the floor.
-    pub(crate) fn variance(self, excess_s: f64) -> f64 {
+    pub fn variance(self, excess_s: f64) -> f64 {
         self.noise_s().powi(2) + (self.excess.weight() * excess_s).powi(2)
     }
 

@@ -55,8 +55,18 @@ pub struct Reading {
     pub raw: Timestamp<Raw>,
     /// How far the true raw instant can lie from `raw`; zero where hardware compared the two.
     pub half_width: Duration,
+    /// How much longer it took than a good reading does: what is unusual in it may be all on one
+    /// side.
+    pub excess: Duration,
     /// How it was read.
     pub method: Method,
+}
+
+impl Reading {
+    /// The clock minus raw.
+    pub fn offset(&self) -> Duration {
+        self.phc.since_epoch() - self.raw.since_epoch()
+    }
 }
 
 /// An open PTP hardware clock.
@@ -113,6 +123,7 @@ impl Clock {
             phc: placed.phc,
             raw: placed.raw,
             half_width: placed.half_width,
+            excess: Duration::ZERO,
             method,
         })
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use clockwright_sys::hwtstamp::HwtstampError;
-use libc::{EACCES, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM};
+use libc::{EACCES, EAGAIN, EBUSY, EINTR, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM, ETIME, ETIMEDOUT};
 
 /// Why a clock could not be found, opened or read.
 #[derive(Debug)]
@@ -30,6 +30,17 @@ pub enum PhcError {
 }
 
 impl PhcError {
+    /// Was the clock only busy: has it been read too often, or is somebody else reading it?
+    pub(crate) fn is_busy(&self) -> bool {
+        let Self::Kernel(_, error) = self else {
+            return false;
+        };
+        matches!(
+            error.raw_os_error(),
+            Some(EAGAIN | EBUSY | EINTR | ETIME | ETIMEDOUT)
+        )
+    }
+
     /// An error of the device at `path`.
     pub(crate) fn of_device(path: &Path, error: io::Error) -> Self {
         let path = path.to_owned();

@@ -1,4 +1,4 @@
-//! PTP hardware clocks: find, describe, read.
+//! PTP hardware clocks: find, read, track.
 //!
 //! A clock is named by its device, its driver's name or an interface it stamps for ([`Selector`]);
 //! [`Clock::read`] says what it showed at which instant of `CLOCK_MONOTONIC_RAW`, by the best
@@ -7,9 +7,14 @@
 mod clock;
 mod error;
 mod find;
+mod knot;
 mod select;
+mod tracked;
+mod tracker;
 
 pub use clock::{Clock, Method, Reading};
 pub use clockwright_sys::ptp::DeviceCapabilities;
 pub use error::PhcError;
 pub use find::{Found, Selector, list, of_interface};
+pub use tracked::Tracked;
+pub use tracker::{Instant, Taken, Tracker, TrackerStatus};

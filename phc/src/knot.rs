@@ -1,0 +1,175 @@
+//! What is known of a clock at one reading, and between two.
+
+use clockwright_discipline::Kalman;
+use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
+
+use crate::tracker::Instant;
+
+/// Standard deviations that a bound takes for certain.
+pub(crate) const SIGMAS: f64 = 5.0;
+/// Clocks and stamps have whole nanoseconds, s.
+const RESOLUTION_S: f64 = 1e-9;
+
+/// The state right after a reading.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Knot {
+    /// The reading's instant.
+    pub(crate) at: Timestamp<Raw>,
+    /// The clock minus raw there, as estimated.
+    pub(crate) offset: Duration,
+    /// Phase (zero: it is in `offset`), frequency and how uncertain they are.
+    pub(crate) state: Kalman,
+    /// What the bus may hide of the readings in it, s.
+    pub(crate) half_width_s: f64,
+    /// How far the frequency may be off beyond what `state` says, s/s: whether the clock was set
+    /// or changed its frequency is not known yet.
+    pub(crate) unsettled: f64,
+    /// What happened since the knot before.
+    pub(crate) link: Link,
+}
+
+/// What a clock did between two readings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Link {
+    /// Nothing was before.
+    First,
+    /// It ran, its frequency walking by `wander` (s/s per √s); `surprise_s` is how far the second
+    /// reading was from where it was expected if that was a surprise, else zero.
+    Ran { wander: f64, surprise_s: f64 },
+    /// It was set.
+    Set { by: Duration },
+}
+
+impl Knot {
+    /// The instant of a stamp by this knot's state alone.
+    pub(crate) fn place(&self, stamp: Timestamp<Phc>) -> (Timestamp<Raw>, Instant) {
+        let at = self.raw_of(stamp);
+        let after_s = (at - self.at).as_secs_f64();
+        let sd_s = self.sd_after(after_s);
+        let hidden_s = self.half_width_s + self.unsettled * after_s.abs();
+        (at, instant(at, hidden_s, sd_s))
+    }
+
+    /// What the clock shows at `at` by this knot's state alone.
+    pub(crate) fn shown(&self, at: Timestamp<Raw>) -> (Timestamp<Phc>, Duration) {
+        let after = at - self.at;
+        let after_s = after.as_secs_f64();
+        let shown = at.shifted_to(self.offset + after.scaled(self.state.frequency));
+        let hidden_s = self.half_width_s + self.unsettled * after_s.abs();
+        (shown, bound(hidden_s, self.sd_after(after_s)))
+    }
+
+    /// The instant of a stamp that lies between `older` and this knot; `None` if it is older.
+    pub(crate) fn between(&self, older: &Self, stamp: Timestamp<Phc>) -> Option<Instant> {
+        match self.link {
+            Link::First => None,
+            Link::Ran { .. } => {
+                let at = self.raw_of(stamp);
+                let mut at = at.max(older.at).min(self.at);
+                let (phc, _) = self.shown_between(older, at);
+                // The two agree but for what bends the path, which is little over what is left.
+                at = at + (stamp - phc);
+                if at < older.at {
+                    return None;
+                }
+                let (_, sd_s, hidden_s) = self.smoothed(older, at);
+                Some(instant(at, hidden_s, sd_s))
+            }
+            Link::Set { .. } => self.around_a_step(older, stamp),
+        }
+    }
+
+    /// What the clock showed at `at`, between `older` and this knot.
+    pub(crate) fn shown_between(
+        &self,
+        older: &Self,
+        at: Timestamp<Raw>,
+    ) -> (Timestamp<Phc>, Duration) {
+        if let Link::Set { by } = self.link {
+            let (shown, bound) = older.shown(at);
+            return (shown, bound + by.abs());
+        }
+        let (offset, sd_s, hidden_s) = self.smoothed(older, at);
+        (at.shifted_to(offset), bound(hidden_s, sd_s))
+    }
+
+    /// A stamp around the instant at which the clock was set, which lies somewhere between two
+    /// readings: there it may belong to either side.
+    fn around_a_step(&self, older: &Self, stamp: Timestamp<Phc>) -> Option<Instant> {
+        let (at, new) = self.place(stamp);
+        let (before, old) = older.place(stamp);
+        let possible = older.at..=self.at;
+        match (possible.contains(&at), possible.contains(&before)) {
+            (true, true) => Some(Instant {
+                uncertainty: new.uncertainty + old.uncertainty + (at - before).abs(),
+                ..new
+            }),
+            (true, false) => Some(new),
+            (false, true) => Some(old),
+            (false, false) => None,
+        }
+    }
+
+    fn raw_of(&self, stamp: Timestamp<Phc>) -> Timestamp<Raw> {
+        let frequency = self.state.frequency;
+        let counted = stamp.since_epoch() - (self.at.since_epoch() + self.offset);
+        self.at + (counted - counted.scaled(frequency / (1.0 + frequency)))
+    }
+
+    /// Standard deviation of the phase `after_s` later (or earlier), s.
+    fn sd_after(&self, after_s: f64) -> f64 {
+        let wander = match self.link {
+            Link::Ran { wander, .. } => wander,
+            Link::First | Link::Set { .. } => 0.0,
+        };
+        let variance = self.state.covariance.after(after_s, wander).phase;
+        variance.max(self.state.covariance.phase).sqrt()
+    }
+
+    /// Offset of the clock from raw at `at` between `older` and this knot, its standard deviation
+    /// and what else may hide in it: the smoother of Rauch, Tung and Striebel for the two-state
+    /// clock, which weighs both readings and both frequencies by what they are worth there.
+    fn smoothed(&self, older: &Self, at: Timestamp<Raw>) -> (Duration, f64, f64) {
+        let (wander, surprise_s) = match self.link {
+            Link::Ran { wander, surprise_s } => (wander, surprise_s),
+            Link::First | Link::Set { .. } => (0.0, 0.0),
+        };
+        let (to_s, whole_s) = (
+            (at - older.at).as_secs_f64(),
+            (self.at - older.at).as_secs_f64(),
+        );
+        let here = older.state.covariance.after(to_s, wander);
+        let there = older.state.covariance.after(whole_s, wander);
+        let rest_s = whole_s - to_s;
+        // Covariance of the phase here with phase and frequency there, times there's inverse.
+        let (c1, c2) = (here.phase + rest_s * here.cross, here.cross);
+        let determinant = there.phase * there.frequency - there.cross * there.cross;
+        let g1 = (c1 * there.frequency - c2 * there.cross) / determinant;
+        let g2 = (c2 * there.phase - c1 * there.cross) / determinant;
+        let off_phase =
+            (self.offset - older.offset).as_secs_f64() - whole_s * older.state.frequency;
+        let off_frequency = self.state.frequency - older.state.frequency;
+        let found = self.state.covariance;
+        let variance = here.phase
+            + g1 * g1 * (found.phase - there.phase)
+            + 2.0 * g1 * g2 * (found.cross - there.cross)
+            + g2 * g2 * (found.frequency - there.frequency);
+        let offset = older.offset
+            + (at - older.at).scaled(older.state.frequency)
+            + Duration::from_secs_f64(g1 * off_phase + g2 * off_frequency);
+        let hidden_s = older.half_width_s.max(self.half_width_s) + surprise_s;
+        (offset, variance.max(0.0).sqrt(), hidden_s)
+    }
+}
+
+fn instant(at: Timestamp<Raw>, hidden_s: f64, sd_s: f64) -> Instant {
+    Instant {
+        at,
+        uncertainty: bound(hidden_s, sd_s),
+        sd_s,
+    }
+}
+
+fn bound(hidden_s: f64, sd_s: f64) -> Duration {
+    Duration::from_secs_f64(hidden_s + SIGMAS * sd_s + RESOLUTION_S)
+}
