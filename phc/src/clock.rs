@@ -4,11 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clockwright_sys::clock::{ClockId, bracket};
-use clockwright_sys::ptp::{Device, DeviceCapabilities, MAX_READINGS};
-use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
+use clockwright_sys::ptp::{Between, CrossTimestamp, Device, DeviceCapabilities, MAX_READINGS};
+use clockwright_timebase::{Duration, Phc, Raw, Timestamp, Utc};
 use libc::{EINVAL, ENOTTY, EOPNOTSUPP};
 
-use crate::select::{Placed, best_raw, best_utc};
+use crate::band::{Band, Placed, on_raw};
 use crate::{PhcError, Selector};
 
 /// How a clock is compared with the host's; better ones first.
@@ -76,6 +76,8 @@ pub struct Clock {
     path: PathBuf,
     /// The best method not known to fail.
     method: Method,
+    /// How long readings take.
+    band: Band,
 }
 
 impl Clock {
@@ -87,6 +89,7 @@ impl Clock {
             device,
             path,
             method: Method::Precise,
+            band: Band::default(),
         })
     }
 
@@ -113,17 +116,20 @@ impl Clock {
     /// clocks limit how often they may be read (ENA: 125 times a second).
     pub fn read(&mut self) -> Result<Reading, PhcError> {
         let device = &self.device;
-        let (method, placed) = try_methods(self.method, |method| attempt(device, method))
-            .map_err(|error| self.fault(error))?;
-        self.method = method;
-        let Some(placed) = placed else {
+        let (method, batch) = try_methods(self.method, |method| attempt(device, method))
+            .map_err(|error| PhcError::of_device(&self.path, error))?;
+        if method != self.method {
+            self.method = method;
+            self.band = Band::default();
+        }
+        let Some(placed) = batch.placed(&mut self.band) else {
             return Err(PhcError::NoReading(self.path.clone()));
         };
         Ok(Reading {
             phc: placed.phc,
             raw: placed.raw,
             half_width: placed.half_width,
-            excess: Duration::ZERO,
+            excess: placed.excess,
             method,
         })
     }
@@ -162,28 +168,58 @@ fn is_unsupported(method: Method, error: &io::Error) -> bool {
     }
 }
 
-/// One reading by one method; `None` where nothing usable was read.
-fn attempt(device: &Device, method: Method) -> io::Result<Option<Placed>> {
-    match method {
-        Method::Precise => device.cross_timestamp().map(|cross| {
-            Some(Placed {
+/// What one call returned.
+enum Batch {
+    /// The clock and raw at the same instant.
+    Compared(CrossTimestamp),
+    /// Readings, and how far off `between` may be placed on raw.
+    Read {
+        between: Vec<Between<Raw>>,
+        error: Duration,
+    },
+}
+
+impl Batch {
+    /// The one reading to make of it; `None` where nothing usable was read.
+    fn placed(&self, band: &mut Band) -> Option<Placed> {
+        match self {
+            Self::Compared(cross) => Some(Placed {
                 phc: cross.phc,
                 raw: cross.raw,
                 half_width: Duration::ZERO,
-            })
-        }),
-        Method::Extended => Ok(best_raw(&device.extended_offsets_raw(MAX_READINGS)?)),
-        Method::ExtendedUtc => {
-            let earlier = bracket();
-            let readings = device.extended_offsets(MAX_READINGS)?;
-            Ok(best_utc(&readings, &earlier, &bracket()))
-        }
-        Method::Basic => {
-            let earlier = bracket();
-            let readings = device.offsets(MAX_READINGS)?;
-            Ok(best_utc(&readings, &earlier, &bracket()))
+                excess: Duration::ZERO,
+            }),
+            Self::Read { between, error } => {
+                let placed = band.choose(between)?;
+                let half_width = placed.half_width + *error;
+                Some(Placed {
+                    half_width,
+                    ..placed
+                })
+            }
         }
     }
+}
+
+/// A batch of readings by one method.
+fn attempt(device: &Device, method: Method) -> io::Result<Batch> {
+    match method {
+        Method::Precise => device.cross_timestamp().map(Batch::Compared),
+        Method::Extended => Ok(Batch::Read {
+            between: device.extended_offsets_raw(MAX_READINGS)?,
+            error: Duration::ZERO,
+        }),
+        Method::ExtendedUtc => bracketed(|| device.extended_offsets(MAX_READINGS)),
+        Method::Basic => bracketed(|| device.offsets(MAX_READINGS)),
+    }
+}
+
+/// Readings against the system clock, placed on raw.
+fn bracketed(read: impl FnOnce() -> io::Result<Vec<Between<Utc>>>) -> io::Result<Batch> {
+    let earlier = bracket();
+    let readings = read()?;
+    let (between, error) = on_raw(&readings, &earlier, &bracket());
+    Ok(Batch::Read { between, error })
 }
 
 #[cfg(test)]

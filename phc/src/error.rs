@@ -127,8 +127,8 @@ mod tests {
                 .to_string()
                 .ends_with("is not a PTP hardware clock")
         );
-        assert!(matches!(of(libc::EBUSY), PhcError::Kernel(..)));
-        for errno in [ENOENT, EPERM, EACCES, ENOTTY, libc::EBUSY] {
+        assert!(matches!(of(EBUSY), PhcError::Kernel(..)));
+        for errno in [ENOENT, EPERM, EACCES, ENOTTY, EBUSY] {
             assert!(of(errno).to_string().starts_with("/dev/ptp9"));
         }
     }

@@ -4,11 +4,11 @@
 //! [`Clock::read`] says what it showed at which instant of `CLOCK_MONOTONIC_RAW`, by the best
 //! method the kernel and the driver have.
 
+mod band;
 mod clock;
 mod error;
 mod find;
 mod knot;
-mod select;
 mod tracked;
 mod tracker;
 
