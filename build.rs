@@ -17,13 +17,18 @@ const HEADERS: &[&str] = &[
     "linux/ptp_clock.h",
     "linux/sockios.h",
     "linux/ethtool.h",
+    "linux/ethtool_netlink.h",
+    "linux/if_link.h",
 ];
 
 /// Structures to translate.
 const TYPES: &[&str] = &[
     "__kernel_timex",
+    "ethtool_drvinfo",
+    "ethtool_link_settings",
     "ethtool_ts_info",
     "hwtstamp_config",
+    "hwtstamp_flags",
     "hwtstamp_rx_filters",
     "hwtstamp_tx_types",
     "ptp_clock_caps",
@@ -47,7 +52,12 @@ const CONSTANTS: &[&str] = &[
     "PTP_MAX_SAMPLES",
     "SIOC[GS]HWTSTAMP",
     "SIOCETHTOOL",
-    "ETHTOOL_GET_TS_INFO",
+    "ETHTOOL_(GET_TS_INFO|GLINKSETTINGS|GDRVINFO)",
+    "ETHTOOL_MSG_(TSINFO|LINKMODES|PHC_VCLOCKS)_GET",
+    "ETHTOOL_A_(HEADER|TSINFO|LINKMODES|PHC_VCLOCKS|BITSET)_.*",
+    "ETHTOOL_FLAG_.*",
+    "ETHTOOL_GENL_(NAME|VERSION)",
+    "IFLA_(IFNAME|LINK|MASTER|LINKINFO|INFO_KIND|LINK_NETNSID|EXT_MASK)",
 ];
 
 /// What to say where libclang is missing.

@@ -9,7 +9,9 @@
 //! | [`clock`] | `clock_gettime`: readings, alone and bracketed |
 //! | [`adjust`] | `clock_adjtime`: frequency, steps, status |
 //! | [`socket`] | UDP with `SO_TIMESTAMPING`, error queue, batches |
-//! | [`hwtstamp`] | what an interface can stamp (`SIOCGHWTSTAMP`, `ETHTOOL_GET_TS_INFO`) |
+//! | [`link`] | interfaces, listed and watched (rtnetlink) |
+//! | [`ethtool`] | what an interface can stamp and is set to, its speed (netlink, ioctl) |
+//! | [`hwtstamp`] | the words for that, and which setting to ask for |
 //! | [`ptp`] | `/dev/ptpN` |
 //! | [`net`] | interfaces and their addresses |
 //! | [`process`] | capabilities, life and death of processes |
@@ -26,7 +28,10 @@ compile_error!(
 
 pub mod adjust;
 pub mod clock;
+pub mod ethtool;
 pub mod hwtstamp;
+pub mod link;
+mod netlink;
 pub mod net;
 pub mod process;
 pub mod ptp;

@@ -12,6 +12,7 @@
     unreachable_pub,
     unused_qualifications,
     trivial_casts,
+    unsafe_op_in_unsafe_fn,
     clippy::pedantic,
     clippy::all,
     clippy::undocumented_unsafe_blocks,

@@ -1,10 +1,13 @@
 //! What a network interface can stamp, and what it is set to stamp.
 
-use std::ffi::c_void;
-use std::os::fd::AsRawFd;
+mod policy;
+
 use std::{fmt, io};
 
-use crate::{socket, uapi};
+pub use policy::{FilterChoice, Lack, Plan, Receives, receives, wanted};
+
+use crate::ethtool::Ethtool;
+use crate::uapi;
 
 /// Why an interface's stamping could not be read or set.
 #[derive(Debug)]
@@ -158,7 +161,7 @@ pub struct Config {
     pub rx: RxFilter,
 }
 
-/// What an interface can do (`ETHTOOL_GET_TS_INFO`).
+/// What an interface can do (`ETHTOOL_MSG_TSINFO_GET`, `ETHTOOL_GET_TS_INFO`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// `SOF_TIMESTAMPING_*` bits the driver supports.
@@ -169,6 +172,27 @@ pub struct Capabilities {
     pub tx_types: u32,
     /// Bit n set: receive filter n is supported.
     pub rx_filters: u32,
+    /// Who stamps, where the kernel says so (Linux 6.14).
+    pub source: Option<StampSource>,
+}
+
+/// Which part of a network device stamps its packets (`enum hwtstamp_source`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StampSource {
+    /// The network controller.
+    Controller,
+    /// The transceiver (PHY) behind it, closer to the wire.
+    Transceiver,
+}
+
+impl fmt::Display for StampSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Controller => "controller",
+            Self::Transceiver => "transceiver",
+        })
+    }
 }
 
 impl Capabilities {
@@ -210,46 +234,30 @@ fn bit(mask: u32, number: i32) -> bool {
     shifted.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Reads what `interface` is set to stamp. Needs no privilege.
+/// Reads what `interface` is set to stamp. Needs no privilege. See [`Ethtool::config`].
 pub fn config(interface: &str) -> Result<Config, HwtstampError> {
-    let mut config = uapi::hwtstamp_config::default();
-    // SAFETY: SIOCGHWTSTAMP writes one `hwtstamp_config`, which is what is handed over.
-    unsafe { request(interface, uapi::SIOCGHWTSTAMP, &mut config) }
-        .map_err(|error| HwtstampError::new(interface, error, None))?;
-    Ok(Config::from_raw(config))
+    open(interface)?.config(interface)
 }
 
 /// Sets what `interface` stamps and returns what the driver made of it: it may stamp more than
-/// was asked for. Other programs may rely on the present setting: read [`config`] first.
+/// was asked for. Other programs may rely on the present setting: see [`wanted`] and
+/// [`Ethtool::set_config`].
 pub fn set_config(interface: &str, config: Config) -> Result<Config, HwtstampError> {
-    let mut raw = config.to_raw();
-    // SAFETY: SIOCSHWTSTAMP reads and writes one `hwtstamp_config`, which is what is handed over.
-    unsafe { request(interface, uapi::SIOCSHWTSTAMP, &mut raw) }
-        .map_err(|error| HwtstampError::new(interface, error, Some(config)))?;
-    Ok(Config::from_raw(raw))
+    open(interface)?.set_config(interface, config)
 }
 
-/// Asks the driver what `interface` can stamp. Needs no privilege.
+/// Asks the driver what `interface` can stamp. Needs no privilege. See
+/// [`Ethtool::capabilities`].
 pub fn capabilities(interface: &str) -> Result<Capabilities, HwtstampError> {
-    let mut info = uapi::ethtool_ts_info {
-        cmd: uapi::ETHTOOL_GET_TS_INFO,
-        ..Default::default()
-    };
-    // SAFETY: with this `cmd` SIOCETHTOOL reads and writes one `ethtool_ts_info`, which is what is
-    // handed over.
-    unsafe { request(interface, uapi::SIOCETHTOOL, &mut info) }
-        .map_err(|error| HwtstampError::new(interface, error, None))?;
-    Ok(Capabilities {
-        timestamping: info.so_timestamping,
-        // -1 stands for none.
-        phc_index: u32::try_from(info.phc_index).ok(),
-        tx_types: info.tx_types,
-        rx_filters: info.rx_filters,
-    })
+    open(interface)?.capabilities(interface)
+}
+
+fn open(interface: &str) -> Result<Ethtool, HwtstampError> {
+    Ethtool::open().map_err(|error| HwtstampError::Kernel(interface.to_owned(), error))
 }
 
 impl Config {
-    const fn from_raw(raw: uapi::hwtstamp_config) -> Self {
+    pub(crate) const fn from_raw(raw: uapi::hwtstamp_config) -> Self {
         Self {
             flags: raw.flags,
             tx: TxType::from_raw(raw.tx_type),
@@ -257,7 +265,7 @@ impl Config {
         }
     }
 
-    const fn to_raw(self) -> uapi::hwtstamp_config {
+    pub(crate) const fn to_raw(self) -> uapi::hwtstamp_config {
         uapi::hwtstamp_config {
             flags: self.flags,
             tx_type: self.tx.as_raw(),
@@ -267,7 +275,7 @@ impl Config {
 }
 
 impl HwtstampError {
-    fn new(interface: &str, error: io::Error, asked: Option<Config>) -> Self {
+    pub(crate) fn new(interface: &str, error: io::Error, asked: Option<Config>) -> Self {
         let name = interface.to_owned();
         match (error.raw_os_error(), asked) {
             (Some(libc::ENODEV), _) => Self::NoSuchInterface(name),
@@ -277,36 +285,6 @@ impl HwtstampError {
             _ => Self::Kernel(name, error),
         }
     }
-}
-
-/// One interface ioctl whose argument is `data`.
-///
-/// # Safety
-/// `data` must be the structure that the request reads and writes.
-unsafe fn request<T>(interface: &str, number: u32, data: &mut T) -> io::Result<()> {
-    let mut request = libc::ifreq {
-        ifr_name: [0; libc::IFNAMSIZ],
-        ifr_ifru: libc::__c_anonymous_ifr_ifru {
-            ifru_data: std::ptr::from_mut(data).cast::<c_void>().cast(),
-        },
-    };
-    let name = interface.as_bytes();
-    // One byte stays for the terminating zero; longer names, and none, do not exist.
-    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(&0) {
-        return Err(io::Error::from_raw_os_error(libc::ENODEV));
-    }
-    for (to, from) in request.ifr_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
-    }
-    let any = socket::open_descriptor(libc::AF_INET, true)?;
-    // SAFETY: `request` is a valid ifreq whose data pointer is valid for the whole call and points
-    // to what the request expects, as the caller promises.
-    let result =
-        unsafe { libc::ioctl(any.as_raw_fd(), libc::Ioctl::from(number), &raw mut request) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -332,6 +310,7 @@ mod tests {
             phc_index: Some(0),
             tx_types: 0b11,
             rx_filters: 0b1_0000_0000_0000_0001,
+            source: None,
         };
         assert!(nic.hardware_rx() && nic.hardware_tx() && nic.software_rx() && nic.software_tx());
         assert!(nic.offers_tx(TxType::On) && !nic.offers_tx(TxType::OneStepSync));
