@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod interfaces;
 pub mod measure;
 pub mod output;
 pub mod query;

@@ -13,6 +13,8 @@ pub use simulated::Simulated;
 pub use system::System;
 pub use timescale::{Implausible, Pace, Timescale, Window};
 
+use std::io;
+
 use clockwright_discipline::ClockReading;
 use clockwright_sys::adjust::{self, AdjustError, Announcement};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
@@ -54,6 +56,9 @@ pub trait Clock {
         stamp: Timestamp<Utc>,
         window: &Window,
     ) -> Result<Timestamp<Utc>, Implausible>;
+
+    /// What this clock showed at `at`, by the timescale, in the moments before `window`.
+    fn time_at(&self, at: Timestamp<Raw>, window: &Window) -> Timestamp<Utc>;
 
     /// Rate of the clock minus rate of the timescale at present, s/s.
     fn rate(&self) -> f64;
@@ -102,12 +107,16 @@ pub trait Helm {
 /// # Errors
 /// The system clock can be steered, but the kernel refuses to hand it over.
 pub fn open(config: &ClockConfig, no_adjust: bool) -> Result<Box<dyn Clock>, AdjustError> {
-    match config.kind {
+    match &config.kind {
         ClockKind::Virtual => {
             let wrong = &config.virtual_clock;
             let drift = wrong.drift.as_ppm() * 1e-6;
             Ok(Box::new(Simulated::new(wrong.error, drift)))
         }
+        ClockKind::Phc(name) => Err(AdjustError::Kernel(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("{name} cannot be disciplined yet"),
+        ))),
         ClockKind::System if no_adjust => Ok(Box::new(Observed::new(Steering::Disabled))),
         ClockKind::System => match adjust::can_steer() {
             Ok(()) => Ok(Box::new(System::take_over()?)),

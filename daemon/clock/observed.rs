@@ -2,7 +2,7 @@
 
 use clockwright_discipline::ClockReading;
 use clockwright_sys::clock;
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
@@ -57,6 +57,10 @@ impl Clock for Observed {
         window: &Window,
     ) -> Result<Timestamp<Utc>, Implausible> {
         window.instant_of(stamp).map(|_| stamp)
+    }
+
+    fn time_at(&self, at: Timestamp<Raw>, window: &Window) -> Timestamp<Utc> {
+        window.utc_at(at)
     }
 
     fn rate(&self) -> f64 {

@@ -3,7 +3,7 @@
 use clockwright_discipline::{ClockReading, VirtualClock};
 use clockwright_sys::adjust::{AdjustError, Announcement};
 use clockwright_sys::clock;
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate};
 use crate::control::{ClockName, Steering};
@@ -69,6 +69,10 @@ impl Clock for Simulated {
         window
             .instant_of(stamp)
             .map(|instant| self.clock.read(instant))
+    }
+
+    fn time_at(&self, at: Timestamp<Raw>, _: &Window) -> Timestamp<Utc> {
+        self.clock.read(at)
     }
 
     fn rate(&self) -> f64 {

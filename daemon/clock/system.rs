@@ -3,7 +3,7 @@
 use clockwright_discipline::ClockReading;
 use clockwright_sys::adjust::{self, AdjustError, Announcement};
 use clockwright_sys::clock::{self, ClockId};
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
@@ -60,6 +60,10 @@ impl Clock for System {
         window: &Window,
     ) -> Result<Timestamp<Utc>, Implausible> {
         window.instant_of(stamp).map(|_| stamp)
+    }
+
+    fn time_at(&self, at: Timestamp<Raw>, window: &Window) -> Timestamp<Utc> {
+        window.utc_at(at)
     }
 
     fn rate(&self) -> f64 {

@@ -145,6 +145,16 @@ impl Window {
         self.timescale.at_host(self.bracket.raw())
     }
 
+    /// When the clocks were read, on the host's oscillator.
+    pub fn host_now(&self) -> Timestamp<Raw> {
+        self.bracket.raw()
+    }
+
+    /// An instant of the host's oscillator on the process's timescale.
+    pub fn on_timescale(&self, host: Timestamp<Raw>) -> Timestamp<Raw> {
+        self.timescale.at_host(host)
+    }
+
     /// What the system clock showed at [`Window::now`].
     pub const fn utc(&self) -> Timestamp<Utc> {
         self.bracket.utc
@@ -169,6 +179,24 @@ impl Window {
             return Err(Implausible::Old(age));
         }
         Ok(self.timescale.at_host(self.host_instant_of(stamp)))
+    }
+
+    /// What the system clock showed at `at`, an instant of the host's oscillator in the moments
+    /// before this window.
+    pub fn utc_at(&self, at: Timestamp<Raw>) -> Timestamp<Utc> {
+        let now = self.bracket.raw();
+        let since = |instant: Timestamp<Raw>, rate: f64| {
+            let elapsed = instant - at;
+            elapsed + elapsed.scaled(rate)
+        };
+        match self.pace.before {
+            Some((changed, earlier_rate)) if at < changed => {
+                let after = now - changed;
+                let after = after + after.scaled(self.pace.rate);
+                self.bracket.utc - after - since(changed, earlier_rate)
+            }
+            _ => self.bracket.utc - since(now, self.pace.rate),
+        }
     }
 
     /// As [`Window::instant_of`], on the host's oscillator and unchecked.
@@ -239,6 +267,19 @@ mod tests {
         assert!(nanos_after(instant, raw(0)).abs() <= 1);
         let late = window.instant_of(utc(600_000)).unwrap();
         assert_eq!(nanos_after(late, raw(600_000)), 0);
+    }
+
+    #[test]
+    fn an_instant_of_the_oscillator_is_what_the_clock_showed_then() {
+        // As above, the other way round: before and after the change of rate.
+        let pace = Pace::steady(0.05).changed(raw(500_000), 0.0);
+        let window = window(pace, Timescale::host());
+        for (instant, shown) in [(0, -25_000), (500_000, 500_000), (600_000, 600_000)] {
+            let found = window.utc_at(raw(instant));
+            assert!((found - utc(shown)).as_nanos().abs() <= 1, "{instant}");
+            let back = window.instant_of(found).unwrap();
+            assert!(nanos_after(back, raw(instant)).abs() <= 1, "{instant}");
+        }
     }
 
     #[test]

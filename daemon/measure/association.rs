@@ -4,62 +4,21 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use clockwright_ntp::{
-    Action, Arrival, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request,
-    TxToken,
+    Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request, Transport,
 };
-use clockwright_sys::socket::{
-    ErrorQueue, Features, Options, QueueItem, RecvBatch, Stamping, StampingKeeper, Transmit, TxId,
-};
-use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
+use clockwright_sys::clock::raw_now;
+use clockwright_sys::socket::{Options, QueueItem, Transmit};
+use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp};
 
-use super::entropy::OsEntropy;
 use super::failure::Failure;
-use super::port::{Port, PortId, Wakes};
+use super::instruments::{BATCH, Instruments};
+use super::line::{Departure, Line};
+use super::port::{Port, PortId};
 use crate::clock::{Clock, Implausible, Window};
-
-/// Datagrams and stamps read in one system call. A client seldom has more than one.
-const BATCH: usize = 4;
-/// Longest datagram of interest, octets: what fits into one packet everywhere.
-const PAYLOAD: usize = 1280;
-/// How long a reply is held for the kernel's transmit stamp of its request.
-const STAMP_WAIT: Duration = Duration::from_millis(20);
+use crate::interfaces::{Freshness, Medium, Sent};
 
 /// Batches read before others have their turn.
 const ROUNDS: usize = 16;
-
-/// What all associations of a process use together.
-#[derive(Debug)]
-pub struct Instruments {
-    /// Random numbers.
-    pub entropy: OsEntropy,
-    received: RecvBatch,
-    queue: ErrorQueue,
-    wakes: Wakes,
-    /// Keeps the kernel stamping between requests, when no other socket is open.
-    _stamping: Option<StampingKeeper>,
-    /// The best stamp a sent packet can get on this host.
-    pub best_stamp: StampKind,
-}
-
-impl Instruments {
-    /// Buffers, and what the running kernel can stamp.
-    pub fn new(wakes: Wakes) -> Self {
-        let stamps = Features::probe().is_ok_and(|features| features.opt_id);
-        Self {
-            entropy: OsEntropy::new(),
-            received: RecvBatch::new(BATCH, PAYLOAD),
-            // Stamps come alone, without the packet: room for its first octets is enough.
-            queue: ErrorQueue::new(BATCH, 128),
-            wakes,
-            _stamping: StampingKeeper::new().ok(),
-            best_stamp: if stamps {
-                StampKind::Kernel
-            } else {
-                StampKind::Daemon
-            },
-        }
-    }
-}
 
 /// Something an association's owner should know.
 #[derive(Debug)]
@@ -90,22 +49,6 @@ pub struct StampCounts {
     pub missing: u64,
 }
 
-/// A request whose transmit stamp is awaited.
-#[derive(Debug)]
-struct Departure {
-    id: TxId,
-    token: TxToken,
-    /// Just before it was given to the kernel.
-    earliest: Timestamp<Raw>,
-}
-
-/// A socket and the requests that left from it.
-#[derive(Debug)]
-struct Line {
-    port: Port,
-    departures: Vec<Departure>,
-}
-
 /// One server being asked.
 #[derive(Debug)]
 pub struct Association {
@@ -118,6 +61,8 @@ pub struct Association {
     line: Option<Line>,
     /// Where the one before left from: its stamp may still come.
     previous: Option<Line>,
+    /// The interface that the way to the server leads through, as the last stamp told.
+    interface: Option<u32>,
     events: VecDeque<Event>,
     stamps: StampCounts,
 }
@@ -133,7 +78,10 @@ impl Association {
         instruments: &mut Instruments,
     ) -> Self {
         let mut client = Client::new(config, now, &mut instruments.entropy);
-        client.set_stamping(instruments.best_stamp, STAMP_WAIT);
+        client.set_stamping(
+            instruments.best_transmit(None),
+            instruments.interfaces.transmit_wait(None),
+        );
         Self {
             server,
             owner,
@@ -142,6 +90,7 @@ impl Association {
             client,
             line: None,
             previous: None,
+            interface: None,
             events: VecDeque::new(),
             stamps: StampCounts::default(),
         }
@@ -172,6 +121,11 @@ impl Association {
     /// What became of the stamps.
     pub const fn stamps(&self) -> StampCounts {
         self.stamps
+    }
+
+    /// The interface that the way to the server leads through; `None` as long as no stamp has told.
+    pub const fn interface(&self) -> Option<u32> {
+        self.interface
     }
 
     /// When [`Association::handle_timeout`] is to be called.
@@ -237,18 +191,17 @@ impl Association {
 
     /// Reads a batch of transmit stamps and one of datagrams; true if there may be more.
     fn read(&mut self, line: &mut Line, instruments: &mut Instruments, clock: &dyn Clock) -> bool {
-        let socket = line.port.socket();
-        let stamps = self.count(socket.recv_tx_stamps(&mut instruments.queue));
-        let datagrams = self.count(socket.recv(&mut instruments.received));
+        let stamps = self.count(line.read_stamps(instruments));
+        let datagrams = self.count(line.port.socket().recv(&mut instruments.received));
         if stamps == 0 && datagrams == 0 {
             return false;
         }
         let window = clock.window();
         if stamps > 0 {
-            self.take_departures(line, &instruments.queue, &window);
+            self.take_departures(line, instruments, &window);
         }
         if datagrams > 0 {
-            self.take_arrivals(&instruments.received, &window);
+            self.take_arrivals(line, instruments, &window);
         }
         stamps == BATCH || datagrams == BATCH
     }
@@ -262,88 +215,53 @@ impl Association {
     }
 
     /// Takes in transmit stamps and what the network reports.
-    fn take_departures(&mut self, line: &mut Line, queue: &ErrorQueue, window: &Window) {
+    fn take_departures(&mut self, line: &mut Line, instruments: &mut Instruments, window: &Window) {
+        let Instruments {
+            queue, interfaces, ..
+        } = instruments;
         for item in queue.items() {
             match item {
-                QueueItem::Stamp(stamp) => self.departed(line, stamp.id, stamp.kernel, window),
+                QueueItem::Stamp(stamp) => {
+                    match line.stamped(&stamp, &mut self.client, interfaces, window) {
+                        Ok(interface) => self.interface = interface.or(self.interface),
+                        Err(why) => self.doubt(why),
+                    }
+                }
                 QueueItem::Error(error) => self.report(Event::Failed(Failure::Network(error))),
             }
         }
     }
 
     /// Takes in datagrams.
-    fn take_arrivals(&mut self, received: &RecvBatch, window: &Window) {
+    fn take_arrivals(&mut self, line: &mut Line, instruments: &mut Instruments, window: &Window) {
+        let Instruments {
+            received,
+            interfaces,
+            ..
+        } = instruments;
+        let medium = Medium {
+            transport: Transport::Udp,
+            ipv6: self.server.is_ipv6(),
+        };
         for message in received.messages() {
             // The socket is connected; what it got before it was does not count.
             if message.source != self.server || message.truncated {
                 continue;
             }
-            let rx = Arrival::udp(self.arrived(message.kernel, window));
-            let verdict = self
-                .client
-                .handle_datagram(message.payload, rx, window.now());
+            let arrived = interfaces.arrived(&message, medium, Freshness::Measuring, window);
+            if let Some(why) = arrived.kernel {
+                self.doubt(why);
+            }
+            if message.kernel.is_none() {
+                self.stamps.missing += 1;
+            }
+            line.convert(&mut self.client, interfaces, window);
+            let verdict =
+                self.client
+                    .handle_datagram(message.payload, arrived.arrival, window.now());
             if let Err(rejection) = verdict {
                 self.report(Event::Refused(rejection));
             }
-        }
-    }
-
-    /// The kernel says when a request left.
-    fn departed(
-        &mut self,
-        line: &mut Line,
-        id: TxId,
-        kernel: Option<Timestamp<Utc>>,
-        window: &Window,
-    ) {
-        let Some(at) = line.departures.iter().position(|d| d.id == id) else {
-            return;
-        };
-        let Some(kernel) = kernel else {
-            return;
-        };
-        let Departure {
-            token, earliest, ..
-        } = line.departures.swap_remove(at);
-        let left = window.instant_of(kernel).and_then(|instant| {
-            let early = earliest - instant;
-            if early > window.half_width() {
-                Err(Implausible::BeforeSending(early))
-            } else {
-                Ok(instant)
-            }
-        });
-        match left {
-            Ok(at) => {
-                let stamp = Stamp {
-                    at,
-                    kind: StampKind::Kernel,
-                    uncertainty: window.half_width(),
-                };
-                self.client.stamped(&token, stamp);
-            }
-            Err(why) => self.doubt(why),
-        }
-        self.client.stamps_ended(token);
-    }
-
-    /// The best stamp of an arrival.
-    fn arrived(&mut self, kernel: Option<Timestamp<Utc>>, window: &Window) -> Stamp<Raw> {
-        let (at, kind) = match kernel.map(|stamp| window.instant_of(stamp)) {
-            Some(Ok(instant)) => (instant, StampKind::Kernel),
-            Some(Err(why)) => {
-                self.doubt(why);
-                (window.now(), StampKind::Daemon)
-            }
-            None => {
-                self.stamps.missing += 1;
-                (window.now(), StampKind::Daemon)
-            }
-        };
-        Stamp {
-            at,
-            kind,
-            uncertainty: window.half_width(),
         }
     }
 
@@ -370,55 +288,67 @@ impl Association {
         self.close_what_is_done();
     }
 
-    fn send(&mut self, request: Request, instruments: &Instruments, clock: &dyn Clock) {
+    fn send(&mut self, request: Request, instruments: &mut Instruments, clock: &dyn Clock) {
         let Request {
             payload,
             token,
             fresh_port,
-            ..
+            transport,
         } = request;
-        let now = || clock.timescale().now();
-        if fresh_port && let Some(line) = self.line.take() {
-            self.previous = Some(line);
-        }
-        let line = match self.take_or_open(&instruments.wakes) {
+        self.make_way(fresh_port, instruments, clock);
+        // What the path can give may have changed since: another route, another slave of a bond.
+        self.client.set_stamping(
+            instruments.best_transmit(self.interface),
+            instruments.interfaces.transmit_wait(self.interface),
+        );
+        let line = match self.take_or_open(instruments) {
             Ok(line) => self.line.insert(line),
             Err(error) => {
-                self.client.send_failed(token, now());
+                self.client.send_failed(token, clock.timescale().now());
                 self.report(Event::Failed(Failure::Open(error)));
                 return;
             }
         };
-        let earliest = now();
+        let sent = Sent::at(raw_now(), clock.timescale());
         let result = line.port.socket().send(&Transmit {
             payload: &payload,
             to: None,
             from: None,
             stamp: true,
         });
-        let took = now() - earliest;
+        let took = clock.timescale().now() - sent.earliest;
         let own = Stamp {
-            at: earliest + took.half(),
+            at: sent.earliest + took.half(),
             kind: StampKind::Daemon,
             uncertainty: took.half(),
         };
         match result {
             Ok(Some(id)) => {
                 self.client.sent(&token, own);
-                line.departures.push(Departure {
-                    id,
-                    token,
-                    earliest,
-                });
+                line.push(Departure::new(id, token, sent, transport, self.interface));
             }
             Ok(None) => {
                 self.client.sent(&token, own);
                 self.client.stamps_ended(token);
             }
             Err(error) => {
-                self.client.send_failed(token, now());
+                self.client.send_failed(token, clock.timescale().now());
                 self.report(Event::Failed(Failure::Send(error)));
             }
+        }
+    }
+
+    /// Before a request: stamps that have not come by now will not, and a port that is not to be
+    /// used again stays open only for the stamp that may still come.
+    fn make_way(&mut self, fresh_port: bool, instruments: &mut Instruments, clock: &dyn Clock) {
+        let finished = if fresh_port {
+            &mut std::mem::replace(&mut self.previous, self.line.take())
+        } else {
+            &mut self.line
+        };
+        if let Some(line) = finished.as_mut().filter(|line| !line.is_quiet()) {
+            let window = clock.window();
+            line.abandon(&mut self.client, &mut instruments.interfaces, &window);
         }
     }
 
@@ -428,18 +358,15 @@ impl Association {
         let Some(mut line) = self.line.take() else {
             return;
         };
-        let read = line.port.socket().recv_tx_stamps(&mut instruments.queue);
-        if self.count(read) > 0 {
-            self.take_departures(&mut line, &instruments.queue, &clock.window());
+        if self.count(line.read_stamps(instruments)) > 0 {
+            self.take_departures(&mut line, instruments, &clock.window());
         }
         self.line = Some(line);
     }
 
     /// The line there is, or a new one.
-    fn take_or_open(&mut self, wakes: &Wakes) -> std::io::Result<Line> {
-        if let Some(mut line) = self.line.take() {
-            // Stamps that have not come by the next request will not.
-            line.departures.clear();
+    fn take_or_open(&mut self, instruments: &Instruments) -> std::io::Result<Line> {
+        if let Some(line) = self.line.take() {
             return Ok(line);
         }
         self.opened = self.opened.wrapping_add(1);
@@ -447,18 +374,15 @@ impl Association {
             owner: self.owner,
             serial: self.opened,
         };
-        let options = Options::client(self.server, Stamping::KERNEL);
-        Ok(Line {
-            port: Port::open(id, &options, wakes)?,
-            departures: Vec::new(),
-        })
+        let options = Options::client(self.server, instruments.stamping());
+        Ok(Line::new(Port::open(id, &options, &instruments.wakes)?))
     }
 
     /// Closes sockets from which nothing more is expected.
     fn close_what_is_done(&mut self) {
-        self.previous.take_if(|line| line.departures.is_empty());
+        self.previous.take_if(|line| line.is_quiet());
         if self.ports == PortPolicy::PerRequest && !self.client.awaiting_reply() {
-            self.line.take_if(|line| line.departures.is_empty());
+            self.line.take_if(|line| line.is_quiet());
         }
     }
 

@@ -3,13 +3,16 @@
 mod association;
 mod entropy;
 mod failure;
+mod instruments;
+mod line;
 mod port;
 mod resolve;
 mod survey;
 
-pub use association::{Association, Event, Instruments, StampCounts};
+pub use association::{Association, Event, StampCounts};
 pub use entropy::OsEntropy;
 pub use failure::Failure;
+pub use instruments::Instruments;
 pub use port::{Port, PortId, Wakes};
 pub use resolve::{Family, Unresolved, resolve};
 pub use survey::{Answers, Plan, Taken, Trouble, survey};

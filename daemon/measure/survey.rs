@@ -5,15 +5,19 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, Measurement, PortPolicy, Rejection};
+use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
 use tokio::sync::mpsc;
 
-use super::association::{Association, Event, Instruments};
+use super::association::{Association, Event};
 use super::failure::Failure;
+use super::instruments::Instruments;
 use super::port::{PortId, Wakes};
 use super::resolve::{Family, Unresolved, resolve};
 use crate::clock::{Clock, EARLIEST, shown_at};
 use crate::config::ServerName;
+use crate::config::TimestampingConfig;
+use crate::interfaces::{Access, Interfaces, Policy};
 
 /// Between requests to servers of one's own network.
 const AT_HOME: Poll = Poll::new(-2);
@@ -115,7 +119,10 @@ pub struct Answers {
 /// called within the tokio runtime.
 pub async fn survey(servers: &[ServerName], plan: Plan, clock: &dyn Clock) -> Vec<Answers> {
     let (wakes, mut woken) = Wakes::new();
-    let mut instruments = Instruments::new(wakes);
+    // What others have set is used; to change it is not for somebody who only asks.
+    let policy = Policy::new(TimestampingConfig::default());
+    let interfaces = Interfaces::new(policy, Access::Look, raw_now());
+    let mut instruments = Instruments::new(wakes, interfaces);
     let mut inquiries = Vec::with_capacity(servers.len());
     for (owner, (name, found)) in (0..).zip(resolve_all(servers, plan.family).await) {
         inquiries.push(Inquiry::new(name, found, owner, plan));

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clockwright_discipline::{ClockReading, Discipline, SourceId};
 use clockwright_ntp::KissCode;
 use clockwright_sys::adjust::KernelLeap;
+use clockwright_sys::clock::raw_now;
+use clockwright_sys::link::Change;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -14,11 +16,13 @@ use super::limiter::Limiter;
 use super::logging::LevelSwitch;
 use super::serve::{self, Answering, ListenError, Servers};
 use super::sources::{Sources, Turnover};
+use super::stamping::Stamper;
 use super::state::StateFile;
 use super::watch::Disruption;
 use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
 use crate::control::Steering;
+use crate::interfaces::Interfaces;
 use crate::measure::{Event, Family, Instruments, PortId, Unresolved, Wakes, resolve};
 use crate::output::si::signed;
 
@@ -88,6 +92,8 @@ pub(super) struct Parts {
     pub(super) discipline: Discipline,
     /// Where that is kept.
     pub(super) state: StateFile,
+    /// The interfaces that stamp.
+    pub(super) interfaces: Interfaces,
     /// Where ports say that they have something to read.
     pub(super) wakes: Wakes,
     /// Where looked-up names are delivered.
@@ -98,7 +104,7 @@ impl Daemon {
     /// A daemon that has not asked anybody yet. To be called within the tokio runtime.
     pub(super) fn new(parts: Parts) -> Self {
         let now = parts.clock.timescale().now();
-        let sources = parts.config.sources.clone();
+        let sources: Vec<_> = parts.config.servers().cloned().collect();
         let mut daemon = Self {
             main_file: parts.main_file,
             config: parts.config,
@@ -109,7 +115,7 @@ impl Daemon {
             discipline: parts.discipline,
             sources: Sources::default(),
             servers: Servers::new(),
-            instruments: Instruments::new(parts.wakes.clone()),
+            instruments: Instruments::new(parts.wakes.clone(), parts.interfaces),
             wakes: parts.wakes,
             limiter: Limiter::default(),
             counts: Counts::default(),
@@ -134,7 +140,8 @@ impl Daemon {
     /// # Errors
     /// One of them cannot be opened; then nothing has changed.
     pub(super) fn listen_on(&mut self, addresses: &[SocketAddr]) -> Result<(), ListenError> {
-        self.servers.listen_on(addresses, &self.wakes)
+        let stamping = self.instruments.stamping();
+        self.servers.listen_on(addresses, stamping, &self.wakes)
     }
 
     /// When something is due next, and what a timer of the kernel has to count until then.
@@ -184,17 +191,16 @@ impl Daemon {
 
     /// Reads what has arrived at a port.
     pub(super) fn handle_port(&mut self, id: PortId) {
+        let source = SourceId(id.owner);
         if id.owner == serve::OWNER {
             self.answer(id);
-            return;
-        }
-        let source = SourceId(id.owner);
-        if let Some(member) = self.sources.member_mut(source) {
+        } else if let Some(member) = self.sources.member_mut(source) {
             member
                 .asked
                 .handle_port(id, &mut self.instruments, self.clock.as_ref());
             self.handle_events(source);
         }
+        self.tell_of_interfaces();
     }
 
     /// Answers those who ask us.
@@ -206,7 +212,10 @@ impl Daemon {
             .about(self.clock.read())
             .variables(config.local.as_ref());
         let mut answering = Answering {
-            clock: self.clock.as_ref(),
+            stamper: Stamper {
+                clock: self.clock.as_ref(),
+                interfaces: &mut self.instruments.interfaces,
+            },
             variables: &variables,
             config,
             entropy: &mut self.instruments.entropy,
@@ -219,6 +228,29 @@ impl Daemon {
             && let Some(leave) = self.limiter.leave("denied", self.clock.timescale().now())
         {
             info!("{address} asks for the time and is not in server.allow: not answered{leave}");
+        }
+    }
+
+    /// Interfaces came, went or changed.
+    pub(super) fn handle_links(&mut self, changes: Vec<Change>) {
+        self.instruments
+            .interfaces
+            .handle_changes(changes, raw_now());
+        self.tell_of_interfaces();
+    }
+
+    /// Logs what has happened to interfaces and their clocks.
+    pub(super) fn tell_of_interfaces(&mut self) {
+        let now = self.clock.timescale().now();
+        for notice in self.instruments.interfaces.take_notices() {
+            let Some(leave) = self.limiter.leave(notice.kind(), now) else {
+                continue;
+            };
+            if notice.is_warning() {
+                warn!("{notice}{leave}");
+            } else {
+                info!("{notice}{leave}");
+            }
         }
     }
 

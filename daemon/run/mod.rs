@@ -14,6 +14,7 @@ mod reference;
 mod reload;
 mod serve;
 mod sources;
+mod stamping;
 mod start;
 mod state;
 mod steering;
@@ -27,6 +28,7 @@ use std::future::pending;
 use std::io;
 use std::rc::Rc;
 
+use clockwright_sys::link::{self, Change};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -74,6 +76,7 @@ pub fn main(args: &RunArgs) -> Exit {
             feed: Feed::new(woken, resolved)?,
             signals,
             watch: watch_clock(),
+            links: watch_links(),
         };
         run(
             Rc::new(RefCell::new(started.daemon)),
@@ -99,6 +102,7 @@ struct Events {
     feed: Feed,
     signals: Signals,
     watch: Option<ClockWatch>,
+    links: Option<link::Watch>,
 }
 
 /// What the daemon's own ports, names and timers have to say.
@@ -114,6 +118,7 @@ enum Happening {
     Resolved(Resolution),
     Due,
     Disrupted(Disruption),
+    Links(Vec<Change>),
     Reload,
     Stop(&'static str),
 }
@@ -140,6 +145,15 @@ fn watch_clock() -> Option<ClockWatch> {
     ClockWatch::new()
         .inspect_err(|failure| {
             warn!("cannot watch for sleep of the host and setting of its clock: {failure}");
+        })
+        .ok()
+}
+
+/// Without it, interfaces that come later are not stamped by hardware.
+fn watch_links() -> Option<link::Watch> {
+    link::Watch::new()
+        .inspect_err(|failure| {
+            warn!("cannot watch for interfaces that come, go or change: {failure}");
         })
         .ok()
 }
@@ -176,8 +190,24 @@ impl Events {
                 None => pending().await,
             }
         };
+        let changed = async {
+            loop {
+                match &mut self.links {
+                    // A socket that cannot be read stays so: it is read no more.
+                    Some(links) => match links.changes().await {
+                        Ok(changes) => break changes,
+                        Err(failure) => {
+                            warn!("changes of interfaces are noticed no more: {failure}");
+                            self.links = None;
+                        }
+                    },
+                    None => pending().await,
+                }
+            }
+        };
         tokio::select! {
             happening = self.feed.next(due) => happening,
+            changes = changed => Happening::Links(changes),
             disruption = disrupted => Happening::Disrupted(disruption),
             _ = self.signals.hangup.recv() => Happening::Reload,
             _ = self.signals.terminate.recv() => Happening::Stop("SIGTERM"),
@@ -223,6 +253,7 @@ fn handle(daemon: &mut Daemon, happening: Happening) {
         Happening::Resolved(resolution) => daemon.handle_resolution(&resolution),
         Happening::Due => daemon.handle_timeouts(),
         Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
+        Happening::Links(changes) => daemon.handle_links(changes),
         Happening::Reload => {
             notify::reloading();
             daemon.reload();

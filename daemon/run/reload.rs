@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::interfaces::Policy;
 use clockwright_discipline::StepPolicy;
+use clockwright_sys::clock::raw_now;
 use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
@@ -11,7 +13,13 @@ use super::sources::options;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
 
 /// Keys that only count when the daemon starts.
-const AT_START_ONLY: [&str; 4] = ["clock.kind", "clock.virtual", "state", "control"];
+const AT_START_ONLY: [&str; 5] = [
+    "clock.kind",
+    "clock.virtual",
+    "clock.timescale",
+    "state",
+    "control",
+];
 
 /// Why the configuration in force stays.
 #[derive(Debug)]
@@ -61,8 +69,7 @@ impl Daemon {
             .server
             .as_ref()
             .map(|server| server.listen.clone());
-        self.servers
-            .listen_on(&listen.unwrap_or_default(), &self.wakes)
+        self.listen_on(&listen.unwrap_or_default())
             .map_err(ReloadError::Listen)?;
 
         let (later, now): (Vec<&str>, Vec<&str>) = changes
@@ -88,6 +95,9 @@ impl Daemon {
 
     fn take_over_settings(&mut self) {
         self.level.set(self.config.log.level);
+        let policy = Policy::new(self.config.timestamping.clone());
+        self.instruments.interfaces.reconfigure(policy, raw_now());
+        self.tell_of_interfaces();
         let clock = &self.config.clock;
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
@@ -115,7 +125,7 @@ impl Daemon {
             let turnover = self.sources.add(config.clone(), now, &mut self.instruments);
             self.apply(turnover);
         }
-        self.sources.sort_like(&self.config.sources);
+        self.sources.sort_like(&self.config);
         self.carry_out();
         self.judge();
     }
@@ -146,7 +156,8 @@ fn is_at_start_only(key: &str) -> bool {
 fn in_force(old: &Config, new: Config) -> Config {
     Config {
         clock: ClockConfig {
-            kind: old.clock.kind,
+            kind: old.clock.kind.clone(),
+            timescale: old.clock.timescale,
             virtual_clock: old.clock.virtual_clock.clone(),
             ..new.clock
         },

@@ -7,16 +7,18 @@ use std::{fmt, io};
 use clockwright_discipline::Status;
 use clockwright_ntp::{
     Entropy, Leap, ReferenceId, Server, ServerConfig as Protocol, ServerStatistics,
-    SystemVariables, TxKey,
+    SystemVariables, Transport, TxKey,
 };
+use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{
     ErrorQueue, Message, Options, QueueItem, RecvBatch, Stamping, Transmit, TxId, UdpSocket,
 };
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, StampKind, Timestamp, Utc};
 
 use super::reference;
-use crate::clock::{Clock, Window};
+use super::stamping::Stamper;
 use crate::config::{LocalConfig, ServerConfig};
+use crate::interfaces::Sent;
 use crate::measure::{Port, PortId, Wakes};
 
 /// The owner of the servers' ports: no source has this number.
@@ -85,16 +87,27 @@ pub(super) struct Servers {
     listeners: Vec<Listener>,
     opened: u32,
     server: Server,
-    awaited: VecDeque<(PortId, TxId, TxKey)>,
+    awaited: VecDeque<Awaited>,
     requests: RecvBatch,
     queue: ErrorQueue,
     counts: ServeCounts,
 }
 
+/// A reply whose transmit stamp is awaited.
+#[derive(Debug)]
+struct Awaited {
+    port: PortId,
+    id: TxId,
+    key: TxKey,
+    sent: Sent,
+    /// The kind of the request's receive stamp, which the reply's is to match.
+    received: StampKind,
+}
+
 /// What a request is answered with.
 pub(super) struct Answering<'a> {
-    /// The served clock.
-    pub(super) clock: &'a dyn Clock,
+    /// The served clock, and the interfaces that stamp.
+    pub(super) stamper: Stamper<'a>,
     /// What is said about it.
     pub(super) variables: &'a SystemVariables,
     /// Who is answered.
@@ -124,6 +137,7 @@ impl Servers {
     pub(super) fn listen_on(
         &mut self,
         addresses: &[SocketAddr],
+        stamping: Stamping,
         wakes: &Wakes,
     ) -> Result<(), ListenError> {
         let mut fresh = Vec::new();
@@ -137,7 +151,7 @@ impl Servers {
                 serial: self.opened,
             };
             let options = Options {
-                stamping: Stamping::KERNEL,
+                stamping,
                 // The address may come up after the daemon does.
                 freebind: true,
                 ..Options::new(*address)
@@ -205,28 +219,31 @@ impl Servers {
     }
 
     /// Takes in a batch of transmit stamps; true if there may be more.
-    fn read_stamps(&mut self, port: &Port, answering: &Answering<'_>) -> bool {
+    fn read_stamps(&mut self, port: &Port, answering: &mut Answering<'_>) -> bool {
         // An error here is one of the network's about somebody else's packet.
         let read = port.socket().recv_tx_stamps(&mut self.queue).unwrap_or(0);
         if read == 0 {
             return false;
         }
-        let window = answering.clock.window();
+        let window = answering.stamper.clock.window();
         for item in self.queue.items() {
             let QueueItem::Stamp(stamp) = item else {
                 continue;
             };
-            let is_it = |(at, id, _): &(PortId, TxId, TxKey)| *at == port.id() && *id == stamp.id;
+            let is_it = |awaited: &Awaited| awaited.port == port.id() && awaited.id == stamp.id;
             let Some(at) = self.awaited.iter().position(is_it) else {
                 continue;
             };
-            let Some(kernel) = stamp.kernel else {
-                continue;
-            };
-            if let Some((_, _, key)) = self.awaited.remove(at)
-                && let Ok(left) = answering.clock.time_of(kernel, &window)
-            {
-                self.server.transmitted(key, left);
+            let awaited = &self.awaited[at];
+            let about = (awaited.sent, awaited.received);
+            let left = answering
+                .stamper
+                .departure(&stamp, about, Transport::Udp, &window);
+            if let Some(left) = left.at {
+                self.server.transmitted(awaited.key, left);
+            }
+            if left.is_last {
+                self.awaited.remove(at);
             }
         }
         read == BATCH
@@ -238,7 +255,7 @@ impl Servers {
         if read == 0 {
             return false;
         }
-        let window = answering.clock.window();
+        let window = answering.stamper.clock.window();
         for message in self.requests.messages() {
             if !answering.config.allows(message.source.ip()) {
                 self.counts.denied += 1;
@@ -248,7 +265,7 @@ impl Servers {
             if message.truncated {
                 continue;
             }
-            let rx = arrival(&message, answering.clock, &window);
+            let (rx, kind) = answering.stamper.arrival(&message, Transport::Udp, &window);
             let reply =
                 self.server
                     .handle(message.payload, rx, answering.variables, answering.entropy);
@@ -256,14 +273,21 @@ impl Servers {
                 continue;
             };
             let wanted = reply.tx_stamp_wanted();
-            let payload = reply.write(answering.clock.now());
+            let payload = reply.write(answering.stamper.clock.now());
+            let sent = Sent::at(raw_now(), answering.stamper.clock.timescale());
             match send(port.socket(), &message, payload, wanted.is_some()) {
                 Ok(id) => {
                     if let (Some(id), Some(key)) = (id, wanted) {
                         if self.awaited.len() == AWAITED {
                             self.awaited.pop_front();
                         }
-                        self.awaited.push_back((port.id(), id, key));
+                        self.awaited.push_back(Awaited {
+                            port: port.id(),
+                            id,
+                            key,
+                            sent,
+                            received: kind,
+                        });
                     }
                 }
                 Err(_) => self.counts.unsent += 1,
@@ -277,15 +301,6 @@ impl Default for Servers {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// When a request arrived, by the served clock: the kernel's stamp, or now if that is missing or
-/// cannot be.
-fn arrival(message: &Message<'_>, clock: &dyn Clock, window: &Window) -> Timestamp<Utc> {
-    message
-        .kernel
-        .and_then(|stamp| clock.time_of(stamp, window).ok())
-        .unwrap_or_else(|| clock.now())
 }
 
 /// Sends a reply from the address that was asked.

@@ -7,7 +7,9 @@ use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use super::naming::{Naming, choose};
-use crate::config::{Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings};
+use crate::config::{
+    Config, Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings,
+};
 use crate::measure::{Association, Instruments, Unresolved};
 
 /// One `[[source]]`: a server, or the members of a pool.
@@ -182,10 +184,10 @@ impl Sources {
     }
 
     /// The order of `order`, for reports.
-    pub(super) fn sort_like(&mut self, order: &[SourceConfig]) {
+    pub(super) fn sort_like(&mut self, order: &Config) {
         self.list.sort_by_key(|source| {
             order
-                .iter()
+                .servers()
                 .position(|config| config.address == source.config.address)
         });
     }

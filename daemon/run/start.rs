@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use clockwright_discipline::{Config as Rules, Discipline, Learnt};
 use clockwright_sys::adjust::AdjustError;
+use clockwright_sys::clock::raw_now;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -16,6 +17,7 @@ use crate::cli::RunArgs;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::control::{ClockName, ControlError, ControlSocket, Steering};
+use crate::interfaces::{Access, Interfaces, Policy};
 use crate::measure::Wakes;
 
 /// Why the daemon cannot run.
@@ -82,6 +84,11 @@ pub(super) fn start(
         max_slew: max_slew(&config.clock),
         learnt: learnt(&state, clock.as_ref()),
     });
+    let interfaces = Interfaces::new(
+        Policy::new(config.timestamping.clone()),
+        Access::Configure,
+        raw_now(),
+    );
     let listen = config.server.as_ref().map(|server| server.listen.clone());
     let mut daemon = Daemon::new(Parts {
         main_file: args.config.clone(),
@@ -90,9 +97,11 @@ pub(super) fn start(
         clock,
         discipline,
         state,
+        interfaces,
         wakes,
         resolutions,
     });
+    daemon.tell_of_interfaces();
     daemon
         .listen_on(&listen.unwrap_or_default())
         .map_err(StartError::Listen)?;
@@ -131,6 +140,9 @@ fn introduce(clock: &dyn Clock) {
         ),
         (ClockName::Virtual, _) => {
             info!("clockwright {version}: steering a virtual clock; the host's is not touched");
+        }
+        (ClockName::Phc(device), _) => {
+            info!("clockwright {version}: steering {device}; the host's clock is not touched");
         }
     }
 }

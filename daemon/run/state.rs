@@ -156,7 +156,7 @@ impl StateFile {
     pub(super) fn save(&self, learnt: &Learnt) -> Result<(), StateError> {
         let saved = Saved {
             format: FORMAT,
-            clock: self.clock,
+            clock: self.clock.clone(),
             frequency_ppm: learnt.frequency * 1e6,
             frequency_uncertainty_ppm: learnt.frequency_sd * 1e6,
             wander: learnt.wander,

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use clockwright_discipline::{ClockReading, Reason, SourceStatus, State};
 use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection};
+use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
 
 use super::daemon::{Daemon, explain};
 use super::sources::{Member, Source};
 use crate::config::SourceKind;
 use crate::control::{
-    AuthReport, LeapReport, SourceReport, SourceState, StampReport, StatusReport, View,
+    AuthReport, KindReport, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
+    TimestampsReport, TransportReport, View,
 };
 
 impl View for RefCell<Daemon> {
@@ -21,6 +23,12 @@ impl View for RefCell<Daemon> {
 
     fn sources(&self) -> Vec<SourceReport> {
         self.borrow().source_reports()
+    }
+
+    fn timestamps(&self) -> TimestampsReport {
+        TimestampsReport {
+            interfaces: self.borrow_mut().instruments.interfaces.report(raw_now()),
+        }
     }
 }
 
@@ -154,7 +162,8 @@ impl Daemon {
             name: source.name(),
             pool: source.config.address.kind == SourceKind::Pool,
             address: Some(member.asked.server().ip().to_string()),
-            port: member.asked.server().port(),
+            kind: KindReport::Server,
+            port: Some(member.asked.server().port()),
             state,
             reason,
             stratum: last.map(|exchange| exchange.stratum),
@@ -166,6 +175,8 @@ impl Daemon {
             reachable: client.reach() != 0,
             auth: AuthReport::None,
             interleaved: client.interleaved(),
+            transport: last.map(|_| TransportReport::Udp),
+            interface: None,
             tx_stamp: last.map(|exchange| StampReport::from(exchange.t1.kind)),
             rx_stamp: last.map(|exchange| StampReport::from(exchange.t4.kind)),
             offset_s: of_status(|status| status.offset_s),
@@ -193,7 +204,8 @@ fn unresolved(source: &Source) -> SourceReport {
         name: source.name(),
         pool: source.config.address.kind == SourceKind::Pool,
         address: None,
-        port: source.config.address.port,
+        kind: KindReport::Server,
+        port: Some(source.config.address.port),
         state: SourceState::Unresolved,
         reason: Some(error.unwrap_or("the name is being looked up").to_owned()),
         stratum: None,
@@ -205,6 +217,8 @@ fn unresolved(source: &Source) -> SourceReport {
         reachable: false,
         auth: AuthReport::None,
         interleaved: false,
+        transport: None,
+        interface: None,
         tx_stamp: None,
         rx_stamp: None,
         offset_s: None,

@@ -161,6 +161,21 @@ pub struct Config {
     pub rx: RxFilter,
 }
 
+impl Config {
+    /// Nothing is stamped.
+    pub const OFF: Self = Self {
+        flags: 0,
+        tx: TxType::Off,
+        rx: RxFilter::None,
+    };
+
+    /// Are transmitted packets stamped? (The one-step types stamp all but the PTP messages that
+    /// they rewrite.)
+    pub const fn stamps_tx(&self) -> bool {
+        !matches!(self.tx, TxType::Off)
+    }
+}
+
 /// What an interface can do (`ETHTOOL_MSG_TSINFO_GET`, `ETHTOOL_GET_TS_INFO`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {

@@ -1,0 +1,174 @@
+//! The PTP hardware clocks behind the interfaces.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clockwright_phc::{PhcError, Selector, Taken, Tracked};
+use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
+
+use super::fallback::Fallback;
+use super::notice::Notice;
+
+/// A clock that could not be read or opened is tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// All clocks in use, by their devices.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    by_path: BTreeMap<PathBuf, HardwareClock>,
+}
+
+/// A PTP hardware clock being followed.
+#[derive(Debug)]
+pub(super) struct HardwareClock {
+    tracked: Option<Tracked>,
+    /// Why it cannot be read, and since when.
+    fault: Option<(String, Timestamp<Raw>)>,
+    /// When it was last found to have been set: stamps from before are in a time that is gone.
+    set: Option<Timestamp<Raw>>,
+    /// How often that happened.
+    pub(super) times_set: u64,
+}
+
+impl Clocks {
+    /// Opens a clock unless it is open.
+    pub(super) fn add(&mut self, path: &Path, now: Timestamp<Raw>, notices: &mut Vec<Notice>) {
+        if self.by_path.contains_key(path) {
+            return;
+        }
+        let mut clock = HardwareClock {
+            tracked: None,
+            fault: None,
+            set: None,
+            times_set: 0,
+        };
+        clock.open(path, now, notices);
+        self.by_path.insert(path.to_owned(), clock);
+    }
+
+    /// Closes the clocks that no interface needs.
+    pub(super) fn retain(&mut self, needed: impl Fn(&Path) -> bool) {
+        self.by_path.retain(|path, _| needed(path));
+    }
+
+    /// A clock.
+    pub(super) fn get(&self, path: &Path) -> Option<&HardwareClock> {
+        self.by_path.get(path)
+    }
+
+    /// Reads a clock unless its last reading is younger than `max_age`.
+    pub(super) fn refresh(
+        &mut self,
+        path: &Path,
+        now: Timestamp<Raw>,
+        max_age: Duration,
+        notices: &mut Vec<Notice>,
+    ) {
+        if let Some(clock) = self.by_path.get_mut(path) {
+            clock.refresh(path, now, max_age, notices);
+        }
+    }
+
+    /// The host's raw instant at which the clock showed `stamp`, and how far it can be wrong.
+    /// The packet was stamped at `not_before` at the earliest.
+    pub(super) fn instant_of(
+        &self,
+        path: &Path,
+        stamp: Timestamp<Phc>,
+        not_before: Timestamp<Raw>,
+    ) -> Result<(Timestamp<Raw>, Duration), Fallback> {
+        let clock = self.get(path).ok_or(Fallback::ClockUnreadable)?;
+        if clock.set.is_some_and(|set| not_before <= set) {
+            return Err(Fallback::ClockSet);
+        }
+        let tracker = clock.tracked.as_ref().map(Tracked::tracker);
+        let instant = tracker
+            .filter(|_| clock.fault.is_none())
+            .and_then(|tracker| tracker.instant_of(stamp))
+            .ok_or(Fallback::ClockUnreadable)?;
+        Ok((instant.at, instant.uncertainty))
+    }
+}
+
+impl HardwareClock {
+    /// The clock, if it could be opened.
+    pub(super) const fn tracked(&self) -> Option<&Tracked> {
+        self.tracked.as_ref()
+    }
+
+    /// Why it cannot be read.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    fn open(&mut self, path: &Path, now: Timestamp<Raw>, notices: &mut Vec<Notice>) {
+        match Tracked::open(&Selector::Path(path.to_owned())) {
+            Ok(tracked) => self.tracked = Some(tracked),
+            Err(error) => self.failed(path, &error, now, notices),
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        path: &Path,
+        now: Timestamp<Raw>,
+        max_age: Duration,
+        notices: &mut Vec<Notice>,
+    ) {
+        if let Some((_, since)) = &self.fault
+            && now - *since < TRY_AGAIN
+        {
+            return;
+        }
+        if self.tracked.is_none() {
+            self.open(path, now, notices);
+        }
+        let Some(tracked) = &mut self.tracked else {
+            return;
+        };
+        match tracked.refresh(now, max_age) {
+            Ok(taken) => {
+                if self.fault.take().is_some() {
+                    notices.push(Notice::ClockReadable {
+                        clock: path.to_owned(),
+                    });
+                }
+                if let Some(Taken::Jumped { by }) = taken {
+                    // Found by this very reading: what was stamped before it may be of either
+                    // time.
+                    self.set = self
+                        .tracked
+                        .as_ref()
+                        .and_then(|t| t.tracker().last_reading());
+                    self.times_set += 1;
+                    notices.push(Notice::ClockSet {
+                        clock: path.to_owned(),
+                        by,
+                    });
+                }
+            }
+            Err(error) => {
+                // The device may be gone, and another one be there under its number.
+                self.tracked = None;
+                self.failed(path, &error, now, notices);
+            }
+        }
+    }
+
+    fn failed(
+        &mut self,
+        path: &Path,
+        error: &PhcError,
+        now: Timestamp<Raw>,
+        notices: &mut Vec<Notice>,
+    ) {
+        let why = error.to_string();
+        if self.fault.as_ref().is_none_or(|(before, _)| *before != why) {
+            notices.push(Notice::ClockUnreadable {
+                clock: path.to_owned(),
+                why: why.clone(),
+            });
+        }
+        self.fault = Some((why, now));
+    }
+}

@@ -1,0 +1,61 @@
+//! What all associations of a process use together.
+
+use clockwright_sys::socket::{ErrorQueue, Features, RecvBatch, Stamping, StampingKeeper};
+use clockwright_timebase::StampKind;
+
+use super::entropy::OsEntropy;
+use super::port::Wakes;
+use crate::interfaces::Interfaces;
+
+/// Datagrams and stamps read in one system call. A client seldom has more than one.
+pub(super) const BATCH: usize = 4;
+/// Longest datagram of interest, octets: what fits into one packet everywhere.
+const PAYLOAD: usize = 1280;
+/// Octets of a looped-back packet that are kept: it is known by its number, not by its content.
+const FRAME: usize = 128;
+
+/// Random numbers, buffers, and the interfaces with their clocks.
+#[derive(Debug)]
+pub struct Instruments {
+    /// Random numbers.
+    pub entropy: OsEntropy,
+    /// The interfaces that stamp, and their clocks.
+    pub interfaces: Interfaces,
+    pub(super) received: RecvBatch,
+    pub(super) queue: ErrorQueue,
+    pub(super) wakes: Wakes,
+    /// Keeps the kernel stamping between requests, when no other socket is open.
+    _stamping: Option<StampingKeeper>,
+    /// Does the kernel stamp what is sent?
+    transmit_stamps: bool,
+}
+
+impl Instruments {
+    /// Buffers, and what the running kernel can stamp.
+    pub fn new(wakes: Wakes, interfaces: Interfaces) -> Self {
+        Self {
+            entropy: OsEntropy::new(),
+            interfaces,
+            received: RecvBatch::new(BATCH, PAYLOAD),
+            queue: ErrorQueue::new(BATCH, FRAME),
+            wakes,
+            _stamping: StampingKeeper::new().ok(),
+            transmit_stamps: Features::probe().is_ok_and(|features| features.opt_id),
+        }
+    }
+
+    /// What new sockets are to stamp.
+    pub fn stamping(&self) -> Stamping {
+        self.interfaces.stamping()
+    }
+
+    /// The best stamp that what is sent through `interface` can get; `None` stands for an interface
+    /// that is not known yet.
+    pub fn best_transmit(&self, interface: Option<u32>) -> StampKind {
+        if self.transmit_stamps {
+            self.interfaces.best_transmit(interface)
+        } else {
+            StampKind::Daemon
+        }
+    }
+}
