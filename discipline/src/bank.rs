@@ -129,6 +129,24 @@ impl Bank {
         }
     }
 
+    /// The same for a clock that somebody else may be steering, whose readings cannot be noisier
+    /// than `most_noise_s`: what goes beyond must be wander, however large.
+    pub fn of_a_steered_clock(
+        (noise_s, most_noise_s): (f64, f64),
+        wander: f64,
+        kalman: Kalman,
+    ) -> Self {
+        let family = |excess| {
+            let noise = (noise_s, most_noise_s);
+            let hypothesis = Hypothesis::of_a_steered_clock(excess, noise, wander);
+            Family::new(hypothesis, kalman)
+        };
+        Self {
+            families: Excess::ALL.map(family),
+            believed: 1,
+        }
+    }
+
     fn best(&self) -> &Member {
         &self.families[self.believed].middle
     }

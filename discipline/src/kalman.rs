@@ -24,6 +24,7 @@ pub struct Covariance {
 
 impl Covariance {
     /// The covariance `dt` seconds later under oscillator `wander` (s/s per √s).
+    #[must_use]
     pub fn after(self, dt: f64, wander: f64) -> Self {
         let q = wander * wander;
         Self {
@@ -37,6 +38,7 @@ impl Covariance {
 
     /// Kalman gains (phase: dimensionless; frequency: 1/s) and covariance after a measurement of
     /// the phase with variance `r` (s²).
+    #[must_use]
     pub fn measured(self, r: f64) -> ((f64, f64), Self) {
         let s = self.phase + r;
         let (k1, k2) = (self.phase / s, self.cross / s);

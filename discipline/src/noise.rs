@@ -12,6 +12,8 @@ pub struct Hypothesis {
     /// Oscillator wander: 2^wander · 1e-12 s/s per √s.
     wander: i8,
     excess: Excess,
+    /// The most noise and wander to consider, on the same scales.
+    most: (i8, i8),
 }
 
 /// How much of a round trip's excess over the floor shows in its offset.
@@ -42,20 +44,38 @@ impl Excess {
 const NOISE_RANGE: (i8, i8) = (-8, 55);
 /// 1e-12 to 1.3e-7.
 const WANDER_RANGE: (i8, i8) = (0, 17);
+/// 1.7e-5: no oscillator wanders like that, but somebody may be steering it.
+const STEERED_MOST: i8 = 24;
 
 impl Hypothesis {
     /// The grid point nearest to a clean exchange's noise (s) and a wander (s/s per √s).
+    pub(crate) fn nearest(excess: Excess, noise_s: f64, wander: f64) -> Self {
+        Self::within((NOISE_RANGE.1, WANDER_RANGE.1), excess, noise_s, wander)
+    }
+
+    /// The same for a clock that somebody else may be steering, so that it may wander by more,
+    /// and whose readings cannot be noisier than `most_noise_s`.
+    pub(crate) fn of_a_steered_clock(
+        excess: Excess,
+        (noise_s, most_noise_s): (f64, f64),
+        wander: f64,
+    ) -> Self {
+        let most = Self::nearest(excess, most_noise_s, wander).noise;
+        Self::within((most, STEERED_MOST), excess, noise_s, wander)
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "clamped to the grid right after; float casts saturate"
     )]
-    pub(crate) fn nearest(excess: Excess, noise_s: f64, wander: f64) -> Self {
+    fn within(most: (i8, i8), excess: Excess, noise_s: f64, wander: f64) -> Self {
         let noise = (2.0 * (noise_s * 1e9).log2()).round() as i8;
         let wander = (wander * 1e12).log2().round() as i8;
         Self {
-            noise: noise.clamp(NOISE_RANGE.0, NOISE_RANGE.1),
-            wander: wander.clamp(WANDER_RANGE.0, WANDER_RANGE.1),
+            noise: noise.clamp(NOISE_RANGE.0, most.0),
+            wander: wander.clamp(WANDER_RANGE.0, most.1),
             excess,
+            most,
         }
     }
 
@@ -87,8 +107,8 @@ impl Hypothesis {
             wander: self.wander + wander,
             ..self
         };
-        let on_grid = (NOISE_RANGE.0..=NOISE_RANGE.1).contains(&next.noise)
-            && (WANDER_RANGE.0..=WANDER_RANGE.1).contains(&next.wander);
+        let on_grid = (NOISE_RANGE.0..=self.most.0).contains(&next.noise)
+            && (WANDER_RANGE.0..=self.most.1).contains(&next.wander);
         on_grid.then_some(next)
     }
 }

@@ -7,6 +7,10 @@ use crate::tracker::Instant;
 
 /// Standard deviations that a bound takes for certain.
 pub(crate) const SIGMAS: f64 = 5.0;
+/// A change of frequency this many times its standard deviation is as good as impossible.
+const LARGE: f64 = 20.0;
+/// Pieces of the path meet within less than this.
+const TOLERANCE: Duration = Duration::from_micros(1);
 /// Clocks and stamps have whole nanoseconds, s.
 const RESOLUTION_S: f64 = 1e-9;
 
@@ -33,21 +37,48 @@ pub(crate) struct Knot {
 pub(crate) enum Link {
     /// Nothing was before.
     First,
-    /// It ran, its frequency walking by `wander` (s/s per √s); `surprise_s` is how far the second
-    /// reading was from where it was expected if that was a surprise, else zero.
-    Ran { wander: f64, surprise_s: f64 },
+    /// It ran, its frequency walking by `wander` (s/s per √s). The second reading lay `bend_s`
+    /// from where it was expected, which was surprising or not.
+    Ran {
+        wander: f64,
+        bend_s: f64,
+        surprising: bool,
+    },
     /// It was set.
     Set { by: Duration },
 }
 
 impl Knot {
     /// The instant of a stamp by this knot's state alone.
-    pub(crate) fn place(&self, stamp: Timestamp<Phc>) -> (Timestamp<Raw>, Instant) {
+    pub(crate) fn place(&self, stamp: Timestamp<Phc>) -> Instant {
         let at = self.raw_of(stamp);
         let after_s = (at - self.at).as_secs_f64();
         let sd_s = self.sd_after(after_s);
         let hidden_s = self.half_width_s + self.unsettled * after_s.abs();
-        (at, instant(at, hidden_s, sd_s))
+        instant(at, hidden_s, sd_s)
+    }
+
+    /// Was the clock set between the knot before and this one?
+    pub(crate) fn was_set(&self) -> bool {
+        matches!(self.link, Link::Set { .. })
+    }
+
+    /// Of two places for one stamp of a clock that was set, the nearer one: stamps are asked for
+    /// while they are fresh. Where both are about as near, the uncertainty has room for both.
+    pub(crate) fn nearer(&self, ahead: Instant, behind: Instant) -> Instant {
+        let near = if ahead.at - self.at < self.at - behind.at {
+            ahead
+        } else {
+            behind
+        };
+        let apart = ahead.at - behind.at;
+        if apart > Duration::from_millis(100) {
+            return near;
+        }
+        Instant {
+            uncertainty: ahead.uncertainty + behind.uncertainty + apart,
+            ..near
+        }
     }
 
     /// What the clock shows at `at` by this knot's state alone.
@@ -64,12 +95,11 @@ impl Knot {
         match self.link {
             Link::First => None,
             Link::Ran { .. } => {
-                let at = self.raw_of(stamp);
-                let mut at = at.max(older.at).min(self.at);
-                let (phc, _) = self.shown_between(older, at);
+                let inside = self.raw_of(stamp).max(older.at).min(self.at);
+                let (phc, _) = self.shown_between(older, inside);
                 // The two agree but for what bends the path, which is little over what is left.
-                at = at + (stamp - phc);
-                if at < older.at {
+                let at = inside + (stamp - phc);
+                if at < older.at || at > self.at + TOLERANCE {
                     return None;
                 }
                 let (_, sd_s, hidden_s) = self.smoothed(older, at);
@@ -96,12 +126,11 @@ impl Knot {
     /// A stamp around the instant at which the clock was set, which lies somewhere between two
     /// readings: there it may belong to either side.
     fn around_a_step(&self, older: &Self, stamp: Timestamp<Phc>) -> Option<Instant> {
-        let (at, new) = self.place(stamp);
-        let (before, old) = older.place(stamp);
+        let (new, old) = (self.place(stamp), older.place(stamp));
         let possible = older.at..=self.at;
-        match (possible.contains(&at), possible.contains(&before)) {
+        match (possible.contains(&new.at), possible.contains(&old.at)) {
             (true, true) => Some(Instant {
-                uncertainty: new.uncertainty + old.uncertainty + (at - before).abs(),
+                uncertainty: new.uncertainty + old.uncertainty + (new.at - old.at).abs(),
                 ..new
             }),
             (true, false) => Some(new),
@@ -130,9 +159,18 @@ impl Knot {
     /// and what else may hide in it: the smoother of Rauch, Tung and Striebel for the two-state
     /// clock, which weighs both readings and both frequencies by what they are worth there.
     fn smoothed(&self, older: &Self, at: Timestamp<Raw>) -> (Duration, f64, f64) {
-        let (wander, surprise_s) = match self.link {
-            Link::Ran { wander, surprise_s } => (wander, surprise_s),
-            Link::First | Link::Set { .. } => (0.0, 0.0),
+        let Link::Ran {
+            wander,
+            bend_s,
+            surprising,
+        } = self.link
+        else {
+            let (shown, bound) = older.shown(at);
+            return (
+                shown - at.shifted_to(Duration::ZERO),
+                0.0,
+                bound.as_secs_f64(),
+            );
         };
         let (to_s, whole_s) = (
             (at - older.at).as_secs_f64(),
@@ -157,7 +195,16 @@ impl Knot {
         let offset = older.offset
             + (at - older.at).scaled(older.state.frequency)
             + Duration::from_secs_f64(g1 * off_phase + g2 * off_frequency);
-        let hidden_s = older.half_width_s.max(self.half_width_s) + surprise_s;
+        // The clock was set, or its frequency changed at one instant: either way it was never
+        // farther from a straight line than it was found in the end. A change that surprised
+        // nobody was at most so many times what its wander does.
+        let most_s = if surprising {
+            bend_s
+        } else {
+            let change = LARGE * wander * whole_s.sqrt() + older.unsettled;
+            bend_s.min(change * to_s.min(rest_s).max(0.0))
+        };
+        let hidden_s = older.half_width_s.max(self.half_width_s) + most_s;
         (offset, variance.max(0.0).sqrt(), hidden_s)
     }
 }

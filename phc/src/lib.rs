@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod find;
 mod knot;
+mod track;
 mod tracked;
 mod tracker;
 

@@ -5,25 +5,14 @@
 
 use std::collections::VecDeque;
 
-use clockwright_discipline::{Bank, Covariance, Kalman};
 use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
 
-use crate::knot::{Knot, Link, SIGMAS};
+use crate::knot::{Knot, Link};
+use crate::track::{LARGEST_CHANGE, Track};
 use crate::{Method, Reading};
 
 /// Readings remembered, for stamps older than the newest.
 const REMEMBERED: usize = 32;
-/// A clock's frequency before anything is known of it: crystals are within 100 ppm, and other
-/// programs steer by as much again, s/s.
-const FIRST_FREQUENCY_SD: f64 = 200e-6;
-/// Wander to begin with, s/s per √s.
-const FIRST_WANDER: f64 = 1e-9;
-/// No clock changes its frequency by more than this from one reading to the next, s/s; what would
-/// need more was a step.
-const LARGEST_CHANGE: f64 = 1e-3;
-/// Resolution of the best clocks, s.
-const RESOLUTION_S: f64 = 1e-9;
-
 /// What became of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
@@ -90,25 +79,6 @@ pub struct Tracker {
     jumps: u64,
 }
 
-/// What exists from the first reading on.
-#[derive(Debug, Clone)]
-struct Track {
-    bank: Bank,
-    /// A surprise that the next readings have to explain.
-    surprise: Option<Surprise>,
-}
-
-/// The clock was not where it should have been: its frequency has changed, or it was set.
-#[derive(Debug, Clone, Copy)]
-struct Surprise {
-    /// By how much, s.
-    by_s: f64,
-    /// Over which time, s.
-    over_s: f64,
-    /// The frequency before, s/s.
-    frequency: f64,
-}
-
 impl Tracker {
     /// A tracker that knows nothing.
     pub fn new() -> Self {
@@ -135,18 +105,27 @@ impl Tracker {
     /// Between two readings, both are used; after the last and before the first one remembered the
     /// estimate is extrapolated, and its uncertainty grows.
     pub fn instant_of(&self, stamp: Timestamp<Phc>) -> Option<Instant> {
-        let mut newer = self.knots.back()?;
-        let (at, place) = newer.place(stamp);
-        if at >= newer.at {
-            return Some(place);
+        let newest = self.knots.back()?;
+        let ahead = Some(newest.place(stamp)).filter(|instant| instant.at >= newest.at);
+        if ahead.is_some() && !self.knots.iter().any(Knot::was_set) {
+            return ahead;
         }
-        for older in self.knots.iter().rev().skip(1) {
-            if let Some(instant) = newer.between(older, stamp) {
-                return Some(instant);
-            }
-            newer = older;
+        let behind = self.look_back(stamp);
+        match (ahead, behind) {
+            (Some(ahead), Some(behind)) => Some(newest.nearer(ahead, behind)),
+            (one, other) => one
+                .or(other)
+                .or_else(|| self.knots.front().map(|oldest| oldest.place(stamp))),
         }
-        Some(newer.place(stamp).1)
+    }
+
+    /// The latest pair of readings between which a stamp can have been taken places it.
+    fn look_back(&self, stamp: Timestamp<Phc>) -> Option<Instant> {
+        let newer = self.knots.iter().rev();
+        let older = self.knots.iter().rev().skip(1);
+        newer
+            .zip(older)
+            .find_map(|(newer, older)| newer.between(older, stamp))
     }
 
     /// What the clock shows at `at` and how far off that can be; `None` before the first reading.
@@ -172,7 +151,9 @@ impl Tracker {
     /// Does it take another reading to know what the clock is doing: is the newest the first, or
     /// was it a surprise?
     pub fn is_unsettled(&self) -> bool {
-        self.knots.back().is_some_and(|knot| knot.unsettled > 0.0)
+        self.knots
+            .back()
+            .is_some_and(|knot| knot.unsettled >= LARGEST_CHANGE)
     }
 
     /// What is known of the clock.
@@ -199,117 +180,43 @@ impl Tracker {
         if reading.raw <= last.at {
             return Taken::Poor;
         }
-        let over_s = (reading.raw - last.at).as_secs_f64();
-        let excess_s = reading.excess.as_secs_f64();
-        let innovation =
-            (reading.offset() - last.offset).as_secs_f64() - over_s * track.bank.state().frequency;
-        let wander = track.bank.hypothesis().wander();
-        let predicted = track.bank.state().covariance.after(over_s, wander);
-        let variance = track.bank.hypothesis().variance(excess_s);
-        let expected_s = SIGMAS * (predicted.phase + variance).sqrt() + RESOLUTION_S;
-        let surprising = innovation.abs() > expected_s;
+        let seen = track.look(&last, reading);
         let hidden_s = last.half_width_s + reading.half_width.as_secs_f64();
-        if surprising && innovation.abs() > LARGEST_CHANGE * over_s + hidden_s + expected_s {
-            let by = Duration::from_secs_f64(innovation);
+        if seen.is_surprising
+            && seen.by_s.abs() > LARGEST_CHANGE * seen.over_s + hidden_s + seen.expected_s
+        {
+            let by = Duration::from_secs_f64(seen.by_s);
             self.begin(reading, Some(by));
             return Taken::Jumped { by };
         }
-        if !surprising && excess_s.powi(2) / 12.0 > 9.0 * predicted.phase {
+        if seen.tells_nothing() {
             return Taken::Poor;
         }
-        self.follow(reading, &last, innovation, surprising.then_some(innovation))
+        let knot = track.follow(&last, reading, &seen);
+        let step = track.explain(reading.raw, &seen);
+        self.remember(knot);
+        let Some(step) = step else {
+            return Taken::Good;
+        };
+        if let Some(knot) = self.knots.iter_mut().find(|knot| knot.at == step.at) {
+            knot.link = Link::Set { by: step.by };
+        }
+        Taken::Jumped { by: step.by }
     }
 
     /// Starts the state from one reading; `set` is what was added to the clock since the last.
     fn begin(&mut self, reading: &Reading, set: Option<Duration>) {
-        let half_width_s = reading.half_width.as_secs_f64();
-        let known = self.track.as_ref().map(|track| {
-            let hypothesis = track.bank.hypothesis();
-            let frequency = track.bank.state().frequency;
-            (hypothesis.noise_s(), hypothesis.wander(), frequency)
-        });
-        // Until readings have been compared, a tenth of what the bus hides stands for their noise.
-        let guess = (half_width_s / 10.0).max(RESOLUTION_S);
-        let (noise, wander, frequency) = known.unwrap_or((guess, FIRST_WANDER, 0.0));
-        let state = Kalman {
-            phase: 0.0,
-            frequency,
-            covariance: Covariance {
-                phase: noise * noise + reading.excess.as_secs_f64().powi(2) / 12.0,
-                cross: 0.0,
-                frequency: FIRST_FREQUENCY_SD * FIRST_FREQUENCY_SD,
-            },
-        };
-        self.track = Some(Track {
-            bank: Bank::new(noise, wander, state),
-            surprise: None,
-        });
-        let link = set.map_or(Link::First, |by| Link::Set { by });
-        self.remember(Knot {
-            at: reading.raw,
-            offset: reading.offset(),
-            state,
-            half_width_s,
-            unsettled: LARGEST_CHANGE,
-            link,
-        });
-    }
-
-    /// Takes a reading into the state; a surprise makes the state follow it.
-    fn follow(
-        &mut self,
-        reading: &Reading,
-        last: &Knot,
-        innovation: f64,
-        surprise: Option<f64>,
-    ) -> Taken {
-        let Some(track) = &mut self.track else {
-            return Taken::Poor;
-        };
-        let over_s = (reading.raw - last.at).as_secs_f64();
-        let excess_s = reading.excess.as_secs_f64();
-        let frequency = track.bank.state().frequency;
-        let mut wander = track.bank.hypothesis().wander();
-        track.bank.advance(over_s);
-        if let Some(by_s) = surprise {
-            // As if the frequency had changed at a random instant since: that much random walk
-            // would have moved the phase as far as it was seen to move.
-            let extra = (3.0 * by_s * by_s / over_s.powi(3)).sqrt();
-            track.bank.doubt(NOTHING.after(over_s, extra));
-            wander = wander.hypot(extra);
-        }
-        let before = track.bank.state().covariance.phase;
-        let gain = before / (before + track.bank.hypothesis().variance(excess_s));
-        let measured = over_s * frequency + innovation;
-        track.bank.update(measured, excess_s);
-        let phase = Duration::from_secs_f64(track.bank.state().phase);
-        track.bank.shift(phase.as_secs_f64());
-        let half_width_s =
-            last.half_width_s + gain * (reading.half_width.as_secs_f64() - last.half_width_s);
-        let settled = track.settle(over_s, frequency, surprise);
-        let unsettled = if surprise.is_some() {
-            LARGEST_CHANGE
-        } else {
-            0.0
-        };
+        let track = Track::begin(reading, self.track.as_ref());
         let knot = Knot {
             at: reading.raw,
-            offset: last.offset + phase,
+            offset: reading.offset(),
             state: *track.bank.state(),
-            half_width_s,
-            unsettled,
-            link: Link::Ran {
-                wander,
-                surprise_s: surprise.map_or(0.0, f64::abs),
-            },
+            half_width_s: reading.half_width.as_secs_f64(),
+            unsettled: LARGEST_CHANGE,
+            link: set.map_or(Link::First, |by| Link::Set { by }),
         };
-        if let Some(by) = settled
-            && let Some(newest) = self.knots.back_mut()
-        {
-            newest.link = Link::Set { by };
-        }
+        self.track = Some(track);
         self.remember(knot);
-        settled.map_or(Taken::Good, |by| Taken::Jumped { by })
     }
 
     fn remember(&mut self, knot: Knot) {
@@ -320,33 +227,5 @@ impl Tracker {
     }
 }
 
-/// No uncertainty.
-const NOTHING: Covariance = Covariance {
-    phase: 0.0,
-    cross: 0.0,
-    frequency: 0.0,
-};
-
-impl Track {
-    /// Notes a surprise, or explains the last one by the reading after it: where the frequency is
-    /// what it was before, the clock has been set, by what is returned.
-    fn settle(&mut self, over_s: f64, frequency: f64, new: Option<f64>) -> Option<Duration> {
-        if let Some(by_s) = new {
-            self.surprise = Some(Surprise {
-                by_s,
-                over_s,
-                frequency,
-            });
-            return None;
-        }
-        let surprise = self.surprise?;
-        let state = self.bank.state();
-        let doubt = SIGMAS * state.covariance.frequency.sqrt();
-        if doubt > (surprise.by_s / surprise.over_s).abs() / 2.0 {
-            return None;
-        }
-        self.surprise = None;
-        let unchanged = (state.frequency - surprise.frequency).abs() <= doubt;
-        unchanged.then(|| Duration::from_secs_f64(surprise.by_s))
-    }
-}
+#[cfg(test)]
+mod tests;
