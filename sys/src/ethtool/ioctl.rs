@@ -6,7 +6,6 @@ use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::link_modes::Speed;
 use crate::hwtstamp::{Capabilities, Config};
 use crate::{socket, uapi};
 
@@ -56,8 +55,8 @@ impl Ioctl {
         Ok(Config::from_raw(config))
     }
 
-    /// `ETHTOOL_GLINKSETTINGS`: the speed only.
-    pub(crate) fn speed(&self, name: &str) -> io::Result<Speed> {
+    /// `ETHTOOL_GLINKSETTINGS`: the speed only, in Mbit/s or `SPEED_UNKNOWN`.
+    pub(crate) fn speed(&self, name: &str) -> io::Result<u32> {
         /// The settings with room for the link modes, of which there are three bit maps of at
         /// most 127 words each (a signed byte counts the words).
         #[repr(C)]
@@ -87,7 +86,7 @@ impl Ioctl {
         };
         // SAFETY: as above.
         unsafe { self.request(name, uapi::SIOCETHTOOL, &mut settings) }?;
-        Ok(Speed::from_raw(settings.head.speed))
+        Ok(settings.head.speed)
     }
 
     /// `ETHTOOL_GDRVINFO`: the driver's name.

@@ -39,6 +39,34 @@ pub(crate) const SCM_TS_OPT_ID: libc::c_int = 81;
 /// `SCM_TIMESTAMPING_PKTINFO` of `asm/socket.h` (Linux 4.13).
 pub(crate) const SCM_TIMESTAMPING_PKTINFO: libc::c_int = 58;
 
+// Of `linux/ethtool_netlink.h`: the counters came with Linux 6.9, TSCONFIG and the source of
+// stamps with 6.14.
+
+/// `ETHTOOL_MSG_TSCONFIG_GET`.
+pub(crate) const ETHTOOL_MSG_TSCONFIG_GET: u32 = 46;
+/// `ETHTOOL_MSG_TSCONFIG_SET`.
+pub(crate) const ETHTOOL_MSG_TSCONFIG_SET: u32 = 47;
+/// `ETHTOOL_A_TSCONFIG_TX_TYPES`: a bit set with one bit.
+pub(crate) const ETHTOOL_A_TSCONFIG_TX_TYPES: u32 = 3;
+/// `ETHTOOL_A_TSCONFIG_RX_FILTERS`: a bit set with one bit.
+pub(crate) const ETHTOOL_A_TSCONFIG_RX_FILTERS: u32 = 4;
+/// `ETHTOOL_A_TSCONFIG_HWTSTAMP_FLAGS`: a bit set.
+pub(crate) const ETHTOOL_A_TSCONFIG_HWTSTAMP_FLAGS: u32 = 5;
+/// `ETHTOOL_A_TSINFO_STATS`: a nest of `ETHTOOL_A_TS_STAT_*`.
+pub(crate) const ETHTOOL_A_TSINFO_STATS: u32 = 6;
+/// `ETHTOOL_A_TSINFO_HWTSTAMP_SOURCE`: `enum hwtstamp_source`.
+pub(crate) const ETHTOOL_A_TSINFO_HWTSTAMP_SOURCE: u32 = 8;
+/// `HWTSTAMP_SOURCE_NETDEV`.
+pub(crate) const HWTSTAMP_SOURCE_NETDEV: u32 = 1;
+/// `HWTSTAMP_SOURCE_PHYLIB`.
+pub(crate) const HWTSTAMP_SOURCE_PHYLIB: u32 = 2;
+/// `ETHTOOL_A_TS_STAT_TX_PKTS`: packets stamped.
+pub(crate) const ETHTOOL_A_TS_STAT_TX_PKTS: u32 = 1;
+/// `ETHTOOL_A_TS_STAT_TX_LOST`: stamps that never came.
+pub(crate) const ETHTOOL_A_TS_STAT_TX_LOST: u32 = 2;
+/// `ETHTOOL_A_TS_STAT_TX_ERR`: stamps that could not be asked for.
+pub(crate) const ETHTOOL_A_TS_STAT_TX_ERR: u32 = 3;
+
 /// `struct ptp_sys_offset_extended` with the clock id that Linux 6.12 made of `rsv[0]`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
