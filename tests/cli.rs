@@ -155,7 +155,7 @@ fn check_shows_every_problem_at_its_place() {
     | iburts = true
     | ^^^^^^
     = did you mean `iburst`?
-    = allowed keys: server, pool, port, interleaved, iburst, poll, ports, max_delay, pool_size
+    = allowed keys: server, pool, phc, pps, port, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter
 {file}:4:16: a poll interval is a power of two of seconds; near it are 32s and 64s
     | poll = {{ min = \"60s\" }}
     |                ^^^^^

@@ -29,11 +29,7 @@ fn summary(loaded: &Loaded) -> Vec<String> {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    let sources = config
-        .sources
-        .iter()
-        .map(|source| source.address.to_string())
-        .collect();
+    let sources = config.sources.iter().map(ToString::to_string).collect();
     let serves = config.server.as_ref().map_or_else(
         || "nobody".to_owned(),
         |server| {
@@ -47,7 +43,7 @@ fn summary(loaded: &Loaded) -> Vec<String> {
         "the configuration is valid".to_owned(),
         format!("  files:   {}", list(files)),
         format!("  sources: {}", list(sources)),
-        format!("  clock:   {}", config.clock.kind.name()),
+        format!("  clock:   {}", config.clock.kind),
         format!("  serves:  {serves}"),
     ]
 }

@@ -1,8 +1,11 @@
 //! What a reload changes.
 
+use super::device::PhcName;
+use super::follow::FollowConfig;
+use super::refclock::{RefclockConfig, RefclockDevice};
 use super::section::Value;
 use super::settings::Config;
-use super::source::{SourceAddress, SourceConfig};
+use super::source::{Source, SourceAddress, SourceConfig};
 
 /// The differences between the configuration in use and a new one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,8 +16,34 @@ pub struct Changes {
     pub removed: Vec<SourceAddress>,
     /// Sources that stay, with their new settings.
     pub altered: Vec<SourceConfig>,
+    /// Sources that are reference clocks.
+    pub refclocks: RefclockChanges,
+    /// Clocks that follow.
+    pub follow: FollowChanges,
     /// Full names of all other keys that differ, such as `clock.max_slew`.
     pub settings: Vec<String>,
+}
+
+/// What becomes of the sources that are reference clocks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RefclockChanges {
+    /// To start.
+    pub added: Vec<RefclockConfig>,
+    /// To stop.
+    pub removed: Vec<RefclockDevice>,
+    /// Those that stay, with their new settings.
+    pub altered: Vec<RefclockConfig>,
+}
+
+/// What becomes of the clocks that follow.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FollowChanges {
+    /// To start.
+    pub added: Vec<FollowConfig>,
+    /// To leave to themselves.
+    pub removed: Vec<PhcName>,
+    /// Those that stay, with their new settings.
+    pub altered: Vec<FollowConfig>,
 }
 
 impl Changes {
@@ -24,36 +53,75 @@ impl Changes {
     }
 }
 
+/// What must be done to get from `old` to `new`, each known by its `identity`: what is added, what
+/// is gone, and what stays with other settings.
+fn difference<'c, C: Clone + PartialEq + 'c, I: PartialEq>(
+    old: impl Iterator<Item = &'c C> + Clone,
+    new: impl Iterator<Item = &'c C> + Clone,
+    identity: impl Fn(&C) -> I,
+) -> (Vec<C>, Vec<I>, Vec<C>) {
+    let (mut added, mut altered) = (Vec::new(), Vec::new());
+    for entry in new.clone() {
+        match old.clone().find(|old| identity(old) == identity(entry)) {
+            None => added.push(entry.clone()),
+            Some(before) if before != entry => altered.push(entry.clone()),
+            Some(_) => {}
+        }
+    }
+    let removed = old
+        .map(&identity)
+        .filter(|gone| !new.clone().any(|entry| identity(entry) == *gone))
+        .collect();
+    (added, removed, altered)
+}
+
 impl Config {
     /// What must be done to get from this configuration to `new`. The order of sources does not
-    /// count: a source is known by its address.
+    /// count: a source is known by its address or device.
     pub fn changes_to(&self, new: &Self) -> Changes {
-        let mut changes = Changes::default();
-        for source in &new.sources {
-            match self.source(&source.address) {
-                None => changes.added.push(source.clone()),
-                Some(old) if old != source => changes.altered.push(source.clone()),
-                Some(_) => {}
-            }
-        }
-        changes.removed = self
-            .sources
-            .iter()
-            .filter(|old| new.source(&old.address).is_none())
-            .map(|old| old.address.clone())
-            .collect();
-        let without_sources = |config: &Self| Self {
+        let (added, removed, altered) = difference(self.servers(), new.servers(), |source| {
+            source.address.clone()
+        });
+        let refclocks = difference(self.refclocks(), new.refclocks(), |c| c.device.clone());
+        let follow = difference(self.follow.iter(), new.follow.iter(), |f| f.clock.clone());
+        let mut changes = Changes {
+            added,
+            removed,
+            altered,
+            refclocks: RefclockChanges {
+                added: refclocks.0,
+                removed: refclocks.1,
+                altered: refclocks.2,
+            },
+            follow: FollowChanges {
+                added: follow.0,
+                removed: follow.1,
+                altered: follow.2,
+            },
+            settings: Vec::new(),
+        };
+        let without_lists = |config: &Self| Self {
             sources: Vec::new(),
+            follow: Vec::new(),
             ..config.clone()
         };
-        without_sources(self).differences(&without_sources(new), "", &mut changes.settings);
+        without_lists(self).differences(&without_lists(new), "", &mut changes.settings);
         changes
     }
 
-    /// The source with this address.
-    pub fn source(&self, address: &SourceAddress) -> Option<&SourceConfig> {
-        self.sources
-            .iter()
-            .find(|source| source.address == *address)
+    /// The sources that are asked over the network, in order.
+    pub fn servers(&self) -> impl Iterator<Item = &SourceConfig> + Clone {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Ntp(source) => Some(source),
+            Source::Refclock(_) => None,
+        })
+    }
+
+    /// The sources that are reference clocks, in order.
+    pub fn refclocks(&self) -> impl Iterator<Item = &RefclockConfig> + Clone {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Ntp(_) => None,
+            Source::Refclock(clock) => Some(clock),
+        })
     }
 }

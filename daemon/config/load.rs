@@ -11,7 +11,7 @@ use super::cross;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Origins, Reader, Section, Value};
 use super::settings::{Config, EarlierSources, FileDirectives};
-use super::source::SourceConfig;
+use super::source::Source;
 
 /// Largest file read, octets: a thousand times what a configuration needs.
 const MAX_FILE: u64 = 1 << 20;
@@ -194,7 +194,7 @@ impl Loader {
 }
 
 /// A file that may contain only sources.
-struct SourcesOnly<'c>(&'c mut Vec<SourceConfig>);
+struct SourcesOnly<'c>(&'c mut Vec<Source>);
 
 impl Section for SourcesOnly<'_> {
     fn names(&self) -> &'static [&'static str] {

@@ -2,27 +2,40 @@
 
 mod address;
 mod change;
+mod clock;
 mod cross;
+mod device;
+mod follow;
 mod load;
 mod planned;
 mod problem;
+mod refclock;
 mod section;
 mod settings;
 mod source;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod timestamping;
 mod units;
 mod value;
 
 pub use address::{Host, NTP_PORT, Network, ServerName};
-pub use change::Changes;
+pub use change::{Changes, FollowChanges, RefclockChanges};
+pub use clock::{ClockConfig, ClockKind, StepConfig, VirtualClock};
+pub use device::{InterfacePattern, PhcName, RefName, SourceLabel};
+pub use follow::{FollowConfig, FollowSettings, Timescale};
 pub use load::Loaded;
 pub use problem::{Invalid, Place, Problem};
+pub use refclock::{PulseEdge, RefclockConfig, RefclockDevice, RefclockSettings};
 pub use section::Key;
 pub use settings::{
-    ClockConfig, ClockKind, Config, ControlConfig, LocalConfig, LogConfig, LogLevel, PollLimits,
-    PortChoice, ServerConfig, SourceSettings, StateConfig, StepConfig, VirtualClock,
+    Config, ControlConfig, LocalConfig, LogConfig, LogLevel, PollLimits, PortChoice, ServerConfig,
+    SourceSettings, StateConfig,
 };
-pub use source::{SourceAddress, SourceConfig, SourceKind};
+pub use source::{Source, SourceAddress, SourceConfig, SourceKind};
+pub use timestamping::{
+    InterfaceTimestamping, PtpTransport, RxFilterChoice, TimestampingConfig,
+};
 pub use units::{Frequency, parse_duration, parse_poll, show_duration};
 pub use value::GroupName;

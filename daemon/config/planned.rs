@@ -1,18 +1,16 @@
 //! Keys of the design that this version does not have, and where known keys belong: so that the
 //! answer to a key that is merely early or misplaced is better than "unknown".
 
+use super::section::heading;
 use super::settings::Config;
 
 /// What to say about a key that a later version will know, by its full name.
 pub(super) fn key(path: &str) -> Option<&'static str> {
     Some(match path {
         "source.nts" | "server.nts" => "NTS is not supported in this version",
-        "source.phc" | "source.pps" | "source.sock" | "source.shm" => {
-            "reference clocks are not supported in this version; a source is a server or a pool"
-        }
-        "timestamping" => {
-            "this version takes the kernel's timestamps wherever there are any; \
-             hardware timestamps cannot be configured yet"
+        "source.sock" | "source.shm" => {
+            "this version takes no time from other programs; \
+             a source is a server, a pool, a phc or a pps"
         }
         "server.workers" => "this version serves from one thread",
         "metrics" => "metrics are not supported in this version",
@@ -33,8 +31,7 @@ pub(super) fn home(name: &str) -> Option<String> {
         .collect();
     match tables.as_slice() {
         [""] => Some("belongs at the top of the file, before the first [table]".to_owned()),
-        ["source"] => Some("belongs in [[source]]".to_owned()),
-        [table] => Some(format!("belongs in [{table}]")),
+        [table] => Some(format!("belongs in {}", heading(table))),
         _ => None,
     }
 }

@@ -132,8 +132,7 @@ impl<'f> Reader<'f> {
         }
         let place = match table.as_str() {
             "" => "at the top level".to_owned(),
-            "source" => "in [[source]]".to_owned(),
-            table => format!("in [{table}]"),
+            table => format!("in {}", heading(table)),
         };
         let mut wrong = Wrong::new(format!("unknown key `{}` {place}", name.escape_debug()));
         let known = sections.iter().flat_map(|section| section.names());
@@ -159,6 +158,14 @@ pub(super) fn plain(path: &str) -> String {
             depth == 0 && *c != ']'
         })
         .collect()
+}
+
+/// How a table is written: `[clock]`, `[[source]]`.
+pub(super) fn heading(table: &str) -> String {
+    match table {
+        "source" | "follow" | "timestamping.interface" => format!("[[{table}]]"),
+        table => format!("[{table}]"),
+    }
 }
 
 /// The keys of all `sections`, for an error message.

@@ -6,18 +6,24 @@ use std::path::PathBuf;
 use clockwright_timebase::{Duration, Poll};
 
 use super::address::{NTP_PORT, Network};
+use super::clock::ClockConfig;
+use super::follow::FollowConfig;
 use super::section::{Key, Value, section};
-use super::source::SourceConfig;
-use super::units::Frequency;
+use super::source::Source;
+use super::timestamping::TimestampingConfig;
 use super::value::{GroupName, choice};
 
 section! {
     /// Everything that can be configured.
     pub struct Config {
         /// Where time comes from, in the order of the files.
-        "source" => sources: Vec<SourceConfig> = Vec::new();
+        "source" => sources: Vec<Source> = Vec::new();
         /// The clock that is disciplined.
         "clock" => clock: ClockConfig = ClockConfig::default();
+        /// PTP hardware clocks that are kept equal to it.
+        "follow" => follow: Vec<FollowConfig> = Vec::new();
+        /// Where packets get their timestamps.
+        "timestamping" => timestamping: TimestampingConfig = TimestampingConfig::default();
         /// Whom to serve; `None`: no port is opened.
         "server" => server: Option<ServerConfig> = None;
         /// What survives a restart.
@@ -66,51 +72,6 @@ choice! {
         /// One random port for as long as the source lives: every packet takes the same path
         /// through a network that balances load by port.
         Sticky = "sticky",
-    }
-}
-
-section! {
-    /// The clock that is disciplined.
-    pub struct ClockConfig {
-        /// Which clock.
-        "kind" => kind: ClockKind = ClockKind::System;
-        /// Of the virtual clock: how wrong it starts.
-        "virtual" => virtual_clock: VirtualClock = VirtualClock::default();
-        /// When to step rather than slew.
-        "step" => step: StepConfig = StepConfig::default();
-        /// Fastest correction by frequency.
-        "max_slew" => max_slew: Frequency = Frequency::from_ppm(50_000.0), if slew_rate;
-    }
-}
-
-choice! {
-    /// Which clock is disciplined.
-    pub enum ClockKind {
-        /// `CLOCK_REALTIME`.
-        System = "system",
-        /// A clock of the daemon's own that counts `CLOCK_MONOTONIC_RAW`; the host's clock is
-        /// not touched, no privilege is needed, and its true error is known.
-        Virtual = "virtual",
-    }
-}
-
-section! {
-    /// How wrong the virtual clock is when the daemon starts.
-    pub struct VirtualClock {
-        /// What it shows minus what the host's clock shows.
-        "error" => error: Duration = Duration::ZERO;
-        /// Its frequency against the host's oscillator; positive is fast.
-        "drift" => drift: Frequency = Frequency::from_ppm(0.0), if drift_rate;
-    }
-}
-
-section! {
-    /// When the clock is stepped: only among the first updates, and only for a large offset.
-    pub struct StepConfig {
-        /// Step where the offset is larger than this.
-        "above" => above: Duration = Duration::from_millis(100), if some_above_zero;
-        /// Only in this many updates from the start; 0: never.
-        "first" => first: u32 = 3;
     }
 }
 
@@ -235,11 +196,11 @@ pub(super) fn source_port(port: u16) -> Result<(), String> {
     }
 }
 
-fn above_zero(duration: Option<Duration>) -> Result<(), String> {
+pub(super) fn above_zero(duration: Option<Duration>) -> Result<(), String> {
     duration.map_or(Ok(()), some_above_zero)
 }
 
-fn some_above_zero(duration: Duration) -> Result<(), String> {
+pub(super) fn some_above_zero(duration: Duration) -> Result<(), String> {
     if duration > Duration::ZERO {
         Ok(())
     } else {
@@ -252,25 +213,6 @@ fn pool_size(size: u32) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{size} is not between 1 and 16"))
-    }
-}
-
-/// Up to what `ADJ_TICK` can do: 10 %.
-fn slew_rate(rate: Frequency) -> Result<(), String> {
-    if rate.as_ppm() > 0.0 && rate.as_ppm() <= 100_000.0 {
-        Ok(())
-    } else {
-        Err(format!(
-            "{rate} is not between 0ppm (not included) and 100000ppm"
-        ))
-    }
-}
-
-fn drift_rate(rate: Frequency) -> Result<(), String> {
-    if rate.as_ppm().abs() <= 1_000.0 {
-        Ok(())
-    } else {
-        Err(format!("{rate} is not between -1000ppm and 1000ppm"))
     }
 }
 

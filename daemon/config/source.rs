@@ -1,15 +1,28 @@
 //! `[[source]]`: where time comes from.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::address::{Host, NTP_PORT};
-use super::section::{Key, Reader, Value, Wrong, section, with_article};
+use super::device::PhcName;
+use super::refclock::{RefclockConfig, RefclockDevice, RefclockSettings};
+use super::section::{Key, Reader, Section, Value, Wrong, section};
 use super::settings::{PollLimits, SourceSettings, source_port};
+use super::tables;
 
-/// One `[[source]]`.
+/// One `[[source]]`, of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Asked over the network.
+    Ntp(SourceConfig),
+    /// Read from a device of this host.
+    Refclock(RefclockConfig),
+}
+
+/// A `[[source]]` that is asked over the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
     /// Which source it is: its identity across reloads.
@@ -54,103 +67,258 @@ impl fmt::Display for SourceAddress {
     }
 }
 
+impl Source {
+    /// What it is called in messages and in `lock`: the name or address of its server, or its
+    /// device, as configured.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Ntp(source) => source.address.host.to_string(),
+            Self::Refclock(clock) => clock.device.label(),
+        }
+    }
+
+    /// Does it know which second it is? A pulse only knows when one begins.
+    pub fn numbers_seconds(&self) -> bool {
+        match self {
+            Self::Ntp(_) => true,
+            Self::Refclock(clock) => matches!(clock.device, RefclockDevice::Phc(_)),
+        }
+    }
+
+    /// Are both the same source, whatever their settings?
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ntp(one), Self::Ntp(two)) => one.address == two.address,
+            (Self::Refclock(one), Self::Refclock(two)) => one.device == two.device,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ntp(source) => source.address.fmt(f),
+            Self::Refclock(clock) => clock.device.fmt(f),
+        }
+    }
+}
+
 section! {
     /// The keys of `[[source]]` that say which source it is.
-    pub(super) struct AddressKeys {
+    struct AddressKeys {
         /// One server.
         "server" => server: Option<Host> = None;
         /// Several servers behind one name.
         "pool" => pool: Option<Host> = None;
-        /// Their UDP port.
+        /// A PTP hardware clock.
+        "phc" => phc: Option<PhcName> = None;
+        /// A pulse per second.
+        "pps" => pps: Option<PathBuf> = None;
+        /// The UDP port of a server or pool.
         "port" => port: u16 = NTP_PORT, if source_port;
     }
 }
 
-impl AddressKeys {
-    fn resolve(self) -> Result<SourceAddress, Wrong> {
-        let (kind, host) = match (self.server, self.pool) {
-            (Some(host), None) => (SourceKind::Server, host),
-            (None, Some(host)) => (SourceKind::Pool, host),
-            (Some(_), Some(_)) => {
-                return Err(Wrong::new("a source has `server` or `pool`, not both")
-                    .help("write two [[source]] tables"));
+/// Which of the four kinds a source is, as found in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Pool,
+    Phc,
+    Pps,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Server, Self::Pool, Self::Phc, Self::Pps];
+
+    /// The key that makes a source of this kind.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Pool => "pool",
+            Self::Phc => "phc",
+            Self::Pps => "pps",
+        }
+    }
+
+    /// What such a source is.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Server => "one server",
+            Self::Pool => "a pool",
+            Self::Phc => "a PTP hardware clock",
+            Self::Pps => "a pulse per second",
+        }
+    }
+
+    /// The kinds that the key `name` goes with, where it does not go with all.
+    fn having(name: &str) -> &'static [Self] {
+        match name {
+            "port" | "interleaved" | "iburst" | "ports" | "max_delay" => {
+                &[Self::Server, Self::Pool]
             }
-            (None, None) => {
-                return Err(Wrong::new("this source has neither `server` nor `pool`")
-                    .help("for example server = \"time.example.net\""));
+            "pool_size" => &[Self::Pool],
+            "offset" | "refid" | "precision" | "filter" => &[Self::Phc, Self::Pps],
+            "timescale" => &[Self::Phc],
+            "edge" | "lock" => &[Self::Pps],
+            _ => &Self::ALL,
+        }
+    }
+
+    /// Which kind the table `value` is: it must have exactly one of their keys.
+    fn of(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        let given = Self::ALL
+            .into_iter()
+            .filter(|kind| value.get(kind.key()).is_some());
+        let given: Vec<Self> = given.collect();
+        match given[..] {
+            [kind] => Ok(kind),
+            [] => Err(
+                Wrong::new("this source has none of `server`, `pool`, `phc` and `pps`")
+                    .help("for example server = \"time.example.net\""),
+            ),
+            [one, other, ..] => {
+                let message = format!(
+                    "a source has `{}` or `{}`, not both",
+                    one.key(),
+                    other.key()
+                );
+                Err(Wrong::new(message).help("write a [[source]] table for each"))
             }
-        };
-        Ok(SourceAddress {
-            kind,
-            host,
-            port: self.port,
-        })
+        }
     }
 }
 
 /// Reads one `[[source]]`; `None` if anything about it is wrong.
-fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<SourceConfig> {
+fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source> {
     let before = reader.count();
+    let kind = Kind::of(value.get_ref());
     let mut address = AddressKeys::default();
     let mut settings = SourceSettings::default();
-    reader.table(value, &mut [&mut address, &mut settings]);
+    let mut refclock = RefclockSettings::default();
+    if matches!(kind, Ok(Kind::Phc | Kind::Pps)) {
+        settings.poll = RefclockConfig::DEFAULT_POLL;
+    }
+    let default_poll = settings.poll.clone();
+    reader.table(value, &mut [&mut address, &mut settings, &mut refclock]);
     if reader.count() != before {
         return None;
     }
-    let span_of = |key: &str| value.get_ref().get(key).map_or(value.span(), Spanned::span);
-    let PollLimits { min, max } = settings.poll;
-    if min > max {
-        let message =
-            format!("the shortest poll interval, {min}, is longer than the longest, {max}");
-        let PollLimits { min, max } = PollLimits::default();
-        let help = format!("where one is not given it is min = \"{min}\" or max = \"{max}\"");
-        reader.wrong(&span_of("poll"), Wrong::new(message).help(help));
-    }
-    if let Some(Host::Address(pool)) = address.pool {
-        let message = format!("{pool} is one server; a pool is a name that stands for several");
-        let help = format!("write server = \"{pool}\"");
-        reader.wrong(&span_of("pool"), Wrong::new(message).help(help));
-    }
-    match address.resolve() {
-        Ok(address) => {
-            let pooled = value.get_ref().get("pool_size").is_some();
-            if pooled && address.kind == SourceKind::Server {
-                let wrong =
-                    Wrong::new("`pool_size` goes with `pool`, and this source is one server");
-                reader.wrong(&span_of("pool_size"), wrong);
-            }
-            (reader.count() == before).then_some(SourceConfig { address, settings })
-        }
+    let kind = match kind {
+        Ok(kind) => kind,
         Err(wrong) => {
             reader.wrong(&value.span(), wrong);
-            None
+            return None;
+        }
+    };
+    check_keys(kind, value, reader);
+    check_poll(&settings.poll, &default_poll, value, reader);
+    check_pool(address.pool.as_ref(), value, reader);
+    if reader.count() != before {
+        return None;
+    }
+    source_of(kind, address, settings, refclock)
+}
+
+/// The source that the keys amount to. They have been checked: the one that `kind` stands for is
+/// there.
+fn source_of(
+    kind: Kind,
+    keys: AddressKeys,
+    settings: SourceSettings,
+    refclock: RefclockSettings,
+) -> Option<Source> {
+    let ntp = |kind, host, settings| {
+        let port = keys.port;
+        let address = SourceAddress { kind, host, port };
+        Source::Ntp(SourceConfig { address, settings })
+    };
+    let device = match kind {
+        Kind::Server => return Some(ntp(SourceKind::Server, keys.server?, settings)),
+        Kind::Pool => return Some(ntp(SourceKind::Pool, keys.pool?, settings)),
+        Kind::Phc => RefclockDevice::Phc(keys.phc?),
+        Kind::Pps => RefclockDevice::Pps(keys.pps?),
+    };
+    Some(Source::Refclock(RefclockConfig {
+        device,
+        poll: settings.poll,
+        settings: refclock,
+    }))
+}
+
+/// Refuses keys that make no sense for a source of this kind: they would have no effect.
+fn check_keys(kind: Kind, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+    let names = SourceSettings::default().names().iter();
+    let names = names
+        .chain(RefclockSettings::default().names())
+        .chain(&["port"]);
+    for name in names {
+        let having = Kind::having(name);
+        if let Some(given) = value
+            .get_ref()
+            .get(name)
+            .filter(|_| !having.contains(&kind))
+        {
+            let keys: Vec<String> = having
+                .iter()
+                .map(|kind| format!("`{}`", kind.key()))
+                .collect();
+            let wrong = Wrong::new(format!(
+                "`{name}` goes with {}, and this source is {}",
+                keys.join(" and "),
+                kind.words()
+            ));
+            reader.wrong(&given.span(), wrong);
         }
     }
 }
 
+fn check_poll(
+    poll: &PollLimits,
+    default: &PollLimits,
+    value: &Spanned<DeValue<'_>>,
+    reader: &mut Reader<'_>,
+) {
+    let PollLimits { min, max } = poll;
+    if min > max {
+        let message =
+            format!("the shortest poll interval, {min}, is longer than the longest, {max}");
+        let PollLimits { min, max } = default;
+        let help = format!("where one is not given it is min = \"{min}\" or max = \"{max}\"");
+        reader.wrong(&span_of("poll", value), Wrong::new(message).help(help));
+    }
+}
+
+fn check_pool(pool: Option<&Host>, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+    if let Some(Host::Address(pool)) = pool {
+        let message = format!("{pool} is one server; a pool is a name that stands for several");
+        let help = format!("write server = \"{pool}\"");
+        reader.wrong(&span_of("pool", value), Wrong::new(message).help(help));
+    }
+}
+
+/// Where `key` of the table `value` is.
+fn span_of(key: &str, value: &Spanned<DeValue<'_>>) -> std::ops::Range<usize> {
+    value.get_ref().get(key).map_or(value.span(), Spanned::span)
+}
+
 /// Sources append: each file adds its own to those of the files before it.
-impl Value for Vec<SourceConfig> {
+impl Value for Vec<Source> {
     fn apply(&mut self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
-        let DeValue::Array(tables) = value.get_ref() else {
-            let found = with_article(value.get_ref());
-            let message =
-                format!("sources are written as [[source]], with two brackets; found {found}");
-            reader.wrong(&value.span(), Wrong::new(message));
-            return;
-        };
-        for table in tables {
-            reader.within(&format!("[{}]", self.len()), |reader| {
-                if let Some(source) = read(table, reader) {
-                    reader.note_origin(&table.span());
-                    self.push(source);
-                }
-            });
-        }
+        tables::append(
+            self,
+            value,
+            "sources are written as [[source]]",
+            reader,
+            read,
+        );
     }
 
     fn describe(&self, path: &str, keys: &mut Vec<Key>) {
         AddressKeys::default().describe(path, keys);
         SourceSettings::default().describe(path, keys);
+        RefclockSettings::default().describe(path, keys);
     }
 
     fn differences(&self, new: &Self, path: &str, changed: &mut Vec<String>) {

@@ -8,6 +8,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::address::{Host, Network};
+use super::clock::ClockKind;
+use super::device::{InterfacePattern, PhcName, RefName, SourceLabel};
 use super::section::{Key, Reader, Value, Wrong, with_article};
 use super::units::{Frequency, parse_duration, parse_poll, show_duration};
 
@@ -235,6 +237,42 @@ text_scalar!(
     "clockwright",
     parse_group,
     |group| group.0.clone()
+);
+
+text_scalar!(
+    PhcName,
+    "a PTP hardware clock",
+    "/dev/ptp0",
+    str::parse,
+    PhcName::to_string
+);
+text_scalar!(
+    InterfacePattern,
+    "the name of an interface",
+    "eth*",
+    str::parse,
+    InterfacePattern::to_string
+);
+text_scalar!(
+    RefName,
+    "a reference id",
+    "GPS",
+    str::parse,
+    RefName::to_string
+);
+text_scalar!(
+    SourceLabel,
+    "the name of a source",
+    "time.example.net",
+    str::parse,
+    |label| label.as_str().to_owned()
+);
+text_scalar!(
+    ClockKind,
+    "\"system\", \"virtual\" or a PTP hardware clock",
+    "system",
+    str::parse,
+    ClockKind::to_string
 );
 
 /// A host; where a port was written too, says where ports go.

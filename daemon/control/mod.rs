@@ -10,15 +10,20 @@ mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod timestamps;
 
 pub use client::{AskError, ask};
 pub use protocol::{Answer, MAX_REQUEST, Request};
 pub use report::{
-    AuthReport, ClockName, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
-    Steering,
+    AuthReport, ClockName, KindReport, LeapReport, SourceReport, SourceState, StampReport,
+    StatusReport, Steering, TransportReport,
 };
 pub use server::MAX_CLIENTS;
 pub use socket::{ControlError, ControlSocket};
+pub use timestamps::{
+    FallbackReport, InterfaceReport, PhcReport, RxReport, StampCounts, TimestampsReport,
+    TxStampReport,
+};
 
 /// Where the control socket gets its answers: implemented by the run loop.
 ///
@@ -28,4 +33,6 @@ pub trait View {
     fn status(&self) -> StatusReport;
     /// All sources, now, in the order of the configuration.
     fn sources(&self) -> Vec<SourceReport>;
+    /// Who stamps packets on which interface, and why not better, now.
+    fn timestamps(&self) -> TimestampsReport;
 }

@@ -13,6 +13,8 @@ pub enum Request {
     Status,
     /// Answered by an array of [`SourceReport`](super::SourceReport).
     Sources,
+    /// Answered by a [`TimestampsReport`](super::TimestampsReport).
+    Timestamps,
 }
 
 /// An answer: `{"ok": ...}` or `{"error": "what is wrong"}`.

@@ -1,4 +1,5 @@
-//! What the daemon reports about itself: the objects of `status --json` and `sources --json`.
+//! What the daemon reports about itself: the objects of `status --json` and
+//! `sources --json`.
 //!
 //! Field names and meanings are stable. Numbers are in SI base units with the unit in the name;
 //! an offset is what must be added to the local clock to make it right. A value that is not
@@ -9,14 +10,37 @@ use std::collections::BTreeMap;
 use clockwright_timebase::StampKind;
 use serde::{Deserialize, Serialize};
 
-/// The clock that is disciplined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The clock that is disciplined; in JSON `"system"`, `"virtual"` or the device of a PTP hardware
+/// clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum ClockName {
     /// `CLOCK_REALTIME`.
     System,
     /// The daemon's own simulated clock; the host is not touched.
     Virtual,
+    /// A PTP hardware clock, by its device: `/dev/ptp0`.
+    Phc(String),
+}
+
+impl From<String> for ClockName {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "system" => Self::System,
+            "virtual" => Self::Virtual,
+            _ => Self::Phc(name),
+        }
+    }
+}
+
+impl From<ClockName> for String {
+    fn from(clock: ClockName) -> Self {
+        match clock {
+            ClockName::System => "system".to_owned(),
+            ClockName::Virtual => "virtual".to_owned(),
+            ClockName::Phc(device) => device,
+        }
+    }
 }
 
 /// The leap second announced for the end of the current month (RFC 5905 section 7.3).
@@ -175,17 +199,42 @@ impl StampReport {
     }
 }
 
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KindReport {
+    /// An NTP server, also one of a pool.
+    Server,
+    /// A PTP hardware clock of this host.
+    Phc,
+    /// A pulse per second.
+    Pps,
+}
+
+/// What carries NTP to and from a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportReport {
+    /// UDP, as ever.
+    Udp,
+    /// PTP messages (RFC 10030), which more NICs stamp.
+    Ptp,
+}
+
 /// One element of `clockwright sources --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceReport {
-    /// The name as configured (of a pool member: the pool's name).
+    /// The name as configured (of a pool member: the pool's name; of a reference clock: its
+    /// device).
     pub name: String,
+    /// What it is.
+    pub kind: KindReport,
     /// Is it a member of a pool?
     pub pool: bool,
-    /// Its IP address; null while the name is not resolved.
+    /// Its IP address; null while the name is not resolved, and of a reference clock.
     pub address: Option<String>,
-    /// Its UDP port.
-    pub port: u16,
+    /// Its UDP port; null of a reference clock.
+    pub port: Option<u16>,
     /// What the daemon thinks of it.
     pub state: SourceState,
     /// Why it is in that state, in words; null where the state says all.
@@ -208,6 +257,10 @@ pub struct SourceReport {
     pub auth: AuthReport,
     /// Was the last exchange in interleaved mode (RFC 9769)?
     pub interleaved: bool,
+    /// What carried the last exchange; null before the first, and of a reference clock.
+    pub transport: Option<TransportReport>,
+    /// The interface that the last reply came in by, where that is known.
+    pub interface: Option<String>,
     /// Who stamped the last request's departure here.
     pub tx_stamp: Option<StampReport>,
     /// Who stamped the last reply's arrival here.

@@ -30,6 +30,9 @@ impl View for Fixed {
             .take(self.many)
             .collect()
     }
+    fn timestamps(&self) -> TimestampsReport {
+        samples::timestamps()
+    }
 }
 
 /// A daemon's control socket in a thread, stopped and removed at the end of the test.

@@ -122,7 +122,7 @@ fn files(text: &mut String, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ClockKind, Config, SourceKind};
+    use crate::config::{ClockKind, Config, Source, SourceKind};
     use clockwright_timebase::{Duration, Poll};
 
     fn read(text: &str) -> Config {
@@ -139,7 +139,7 @@ mod tests {
             assert!((told.drift.as_ppm() - client.drift_ppm).abs() < 1e-9);
             // A step would take the show away.
             assert_eq!(config.clock.step.first, 0);
-            let [source] = &config.sources[..] else {
+            let [Source::Ntp(source)] = &config.sources[..] else {
                 panic!("one source");
             };
             assert_eq!(source.address.kind, SourceKind::Server);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::control::{
-    AuthReport, ClockName, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
-    Steering,
+    AuthReport, ClockName, FallbackReport, InterfaceReport, KindReport, LeapReport, PhcReport,
+    RxReport, SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering,
+    TimestampsReport, TransportReport, TxStampReport,
 };
 
 /// A daemon at work.
@@ -68,7 +69,8 @@ fn followed() -> SourceReport {
         name: "time1.example.net".to_owned(),
         pool: false,
         address: Some("192.0.2.1".to_owned()),
-        port: 123,
+        port: Some(123),
+        kind: KindReport::Server,
         state: SourceState::Selected,
         reason: None,
         stratum: Some(2),
@@ -80,6 +82,8 @@ fn followed() -> SourceReport {
         reachable: true,
         auth: AuthReport::None,
         interleaved: true,
+        transport: Some(TransportReport::Udp),
+        interface: Some("eth0".to_owned()),
         tx_stamp: Some(StampReport::Kernel),
         rx_stamp: Some(StampReport::Kernel),
         offset_s: Some(-120e-9),
@@ -102,7 +106,7 @@ fn liar() -> SourceReport {
     SourceReport {
         name: "192.0.2.9".to_owned(),
         address: Some("192.0.2.9".to_owned()),
-        port: 1123,
+        port: Some(1123),
         state: SourceState::Falseticker,
         reason: Some("off by 20.0 ms from the majority".to_owned()),
         reach: 0o17,
@@ -126,6 +130,8 @@ fn unresolved() -> SourceReport {
         reach: 0,
         reachable: false,
         interleaved: false,
+        transport: None,
+        interface: None,
         tx_stamp: None,
         rx_stamp: None,
         offset_s: None,
@@ -140,5 +146,132 @@ fn unresolved() -> SourceReport {
         received: 0,
         last_error: Some("name not found".to_owned()),
         ..followed()
+    }
+}
+
+/// A NIC that stamps everything, one that stamps only PTP below a VLAN, and one without hardware.
+pub(crate) fn timestamps() -> TimestampsReport {
+    TimestampsReport {
+        interfaces: vec![stamping(), vlan(), ptp_only(), software()],
+    }
+}
+
+fn stamping() -> InterfaceReport {
+    InterfaceReport {
+        name: "eth0".to_owned(),
+        index: 2,
+        running: true,
+        link_speed_bps: Some(25e9),
+        lower: None,
+        master: Some("bond0".to_owned()),
+        tx_best: StampReport::Hardware,
+        rx_best: RxReport::All,
+        tx_type: Some("on".to_owned()),
+        rx_filter: Some("all".to_owned()),
+        reason: None,
+        phc: Some(PhcReport {
+            path: "/dev/ptp0".to_owned(),
+            method: Some("extended".to_owned()),
+            error_bound_s: Some(410e-9),
+            noise_s: Some(6.2e-9),
+            read_delay_s: Some(720e-9),
+            frequency_ppm: Some(-3.412),
+            last_reading_age_s: Some(0.4),
+            readings: 3_601,
+            poor_readings: 2,
+            jumps: 0,
+            error: None,
+        }),
+        tx: StampCounts {
+            hardware: 1_204,
+            kernel: 3,
+            daemon: 0,
+        },
+        rx: StampCounts {
+            hardware: 1_207,
+            kernel: 0,
+            daemon: 0,
+        },
+        tx_stamps: TxStampReport {
+            missing: 2,
+            late: 1,
+            lost_by_driver: Some(2),
+            latency_p50_s: Some(41e-6),
+            latency_p99_s: Some(212e-6),
+            latency_max_s: Some(5.1e-3),
+            wait_s: Some(1e-3),
+        },
+        fallbacks: vec![FallbackReport {
+            reason: "missing".to_owned(),
+            words: "the hardware gave no timestamp".to_owned(),
+            count: 3,
+        }],
+        last_fallback: Some("sent: the hardware gave no timestamp".to_owned()),
+    }
+}
+
+fn vlan() -> InterfaceReport {
+    InterfaceReport {
+        name: "eth1.7".to_owned(),
+        index: 9,
+        link_speed_bps: Some(1e9),
+        lower: Some("eth1".to_owned()),
+        master: None,
+        rx_best: RxReport::Ptp,
+        tx_type: None,
+        rx_filter: None,
+        phc: None,
+        tx: StampCounts::default(),
+        rx: StampCounts::default(),
+        tx_stamps: TxStampReport::default(),
+        fallbacks: Vec::new(),
+        last_fallback: None,
+        ..stamping()
+    }
+}
+
+fn ptp_only() -> InterfaceReport {
+    InterfaceReport {
+        name: "eth1".to_owned(),
+        index: 3,
+        link_speed_bps: Some(1e9),
+        master: None,
+        rx_best: RxReport::Ptp,
+        rx_filter: Some("ptpv2-l4-event".to_owned()),
+        reason: Some("the NIC stamps received packets only in PTP messages".to_owned()),
+        rx: StampCounts {
+            hardware: 0,
+            kernel: 66,
+            daemon: 1,
+        },
+        fallbacks: vec![FallbackReport {
+            reason: "filter".to_owned(),
+            words: "the receive filter leaves these packets out".to_owned(),
+            count: 67,
+        }],
+        last_fallback: Some("received: the receive filter leaves these packets out".to_owned()),
+        ..stamping()
+    }
+}
+
+fn software() -> InterfaceReport {
+    InterfaceReport {
+        name: "virbr0".to_owned(),
+        index: 4,
+        running: false,
+        link_speed_bps: None,
+        lower: None,
+        master: None,
+        tx_best: StampReport::Kernel,
+        rx_best: RxReport::None,
+        tx_type: None,
+        rx_filter: None,
+        reason: Some("its driver does not support hardware timestamping".to_owned()),
+        phc: None,
+        tx: StampCounts::default(),
+        rx: StampCounts::default(),
+        tx_stamps: TxStampReport::default(),
+        fallbacks: Vec::new(),
+        last_fallback: None,
     }
 }

@@ -81,8 +81,8 @@ fn name(source: &SourceReport) -> String {
     {
         parts.push(format!("({})", printable(address)));
     }
-    if source.port != crate::config::NTP_PORT {
-        parts.push(format!("port {}", source.port));
+    if let Some(port) = source.port.filter(|port| *port != crate::config::NTP_PORT) {
+        parts.push(format!("port {port}"));
     }
     parts.join(" ")
 }

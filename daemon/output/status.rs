@@ -60,9 +60,12 @@ fn warning(status: &StatusReport) -> Option<&'static str> {
 
 /// The aligned details under the sentence.
 fn details(status: &StatusReport) -> Table {
-    let clock = match status.clock {
-        ClockName::System => "system clock",
-        ClockName::Virtual => "virtual clock (the host's clock is not touched)",
+    let clock = match &status.clock {
+        ClockName::System => "system clock".to_owned(),
+        ClockName::Virtual => "virtual clock (the host's clock is not touched)".to_owned(),
+        ClockName::Phc(device) => {
+            format!("{} (the host's clock is not touched)", printable(device))
+        }
     };
     let to_correct = |offset| format!("{} still to correct", signed(offset));
     let plus_minus = |bound| format!("±{}", span(bound));
@@ -73,7 +76,7 @@ fn details(status: &StatusReport) -> Table {
     );
     let version = printable(&status.version);
     let rows = [
-        ("Clock", Some(clock.to_owned())),
+        ("Clock", Some(clock)),
         ("Reference", Some(reference(status))),
         ("Offset", status.offset_s.map(to_correct)),
         ("Error bound", status.error_bound_s.map(plus_minus)),

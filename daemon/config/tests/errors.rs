@@ -1,6 +1,6 @@
 //! Every class of error, with its exact text.
 
-use super::{SOURCE, refused};
+use super::{SOURCE, parse, refused};
 
 #[test]
 fn an_unknown_key_gets_a_suggestion() {
@@ -10,7 +10,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | interleave = true
     | ^^^^^^^^^^
     = did you mean `interleaved`?
-    = allowed keys: server, pool, port, interleaved, iburst, poll, ports, max_delay, pool_size"
+    = allowed keys: server, pool, phc, pps, port, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter"
     );
     assert_eq!(
         refused(&format!("[clok]\n{SOURCE}")),
@@ -18,7 +18,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | [clok]
     |  ^^^^
     = did you mean `clock`?
-    = allowed keys: source, clock, server, state, control, log, sources"
+    = allowed keys: source, clock, follow, timestamping, server, state, control, log, sources"
     );
     assert_eq!(
         refused(&format!("{SOURCE}poll = {{ minn = \"1s\" }}\n")),
@@ -53,9 +53,9 @@ fn what_is_planned_is_not_called_unknown() {
     | nts = true
     | ^^^"
     );
-    let shown = refused("[[source]]\nphc = \"eth0\"\n");
+    let shown = refused("[[source]]\nshm = 0\n");
     assert!(
-        shown.contains("c.toml:2:1: `source.phc`: reference clocks are not supported"),
+        shown.contains("c.toml:2:1: `source.shm`: this version takes no time from other programs"),
         "{shown}"
     );
     assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
@@ -63,10 +63,6 @@ fn what_is_planned_is_not_called_unknown() {
         (
             "[metrics]\nlisten = \"127.0.0.1:9975\"\n",
             "metrics are not supported",
-        ),
-        (
-            "[timestamping]\ninterfaces = [\"*\"]\n",
-            "kernel's timestamps",
         ),
         (
             "[server]\nlisten = [\"127.0.0.1:123\"]\nworkers = \"auto\"\n",
@@ -175,7 +171,7 @@ fn a_wrong_value_says_what_is_allowed() {
 fn a_source_is_exactly_one_thing() {
     assert_eq!(
         refused("[[source]]\nport = 123\n"),
-        "c.toml:1:1: this source has neither `server` nor `pool`
+        "c.toml:1:1: this source has none of `server`, `pool`, `phc` and `pps`
     | [[source]]
     | ^^^^^^^^^^
     = for example server = \"time.example.net\""
@@ -199,7 +195,43 @@ fn a_source_is_exactly_one_thing() {
         ),
         (
             "[[source]]\nserver = \"a\"\npool_size = 2",
-            "`pool_size` goes with `pool`",
+            "c.toml:3:13: `pool_size` goes with `pool`, and this source is one server",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\npps = \"/dev/pps0\"",
+            "`phc` or `pps`, not both",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\nport = 123",
+            "`port` goes with `server` and `pool`, and this source is a PTP hardware clock",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\nlock = \"a\"",
+            "`lock` goes with `pps`, and this source is a PTP hardware clock",
+        ),
+        (
+            "[[source]]\npps = \"/dev/pps0\"\ntimescale = \"tai\"",
+            "`timescale` goes with `phc`, and this source is a pulse per second",
+        ),
+        (
+            "[[source]]\nserver = \"a\"\noffset = \"1us\"",
+            "`offset` goes with `phc` and `pps`, and this source is one server",
+        ),
+        (
+            "[[source]]\npps = \"pps0\"",
+            "`pps0` is not an absolute path",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\nfilter = 65",
+            "65 is not between 1 and 64",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\nrefid = \"GPS 1\"",
+            "`GPS 1` is not one to four printable ASCII characters",
+        ),
+        (
+            "[[source]]\nphc = \"eth0\"\npoll = { min = \"32s\" }",
+            "where one is not given it is min = \"1s\" or max = \"16s\"",
         ),
         (
             "[[source]]\nserver = \"a\"\npoll = { max = \"16s\" }",
@@ -227,6 +259,11 @@ fn settings_that_contradict_each_other() {
     ));
     assert!(
         shown.contains("`clock.virtual` is given, and the clock is not virtual"),
+        "{shown}"
+    );
+    let shown = refused(&format!("{SOURCE}[clock]\ntimescale = \"utc\"\n"));
+    assert!(
+        shown.contains("the clock is no PTP hardware clock"),
         "{shown}"
     );
     let shown = refused(&format!("{SOURCE}[server]\n"));
@@ -263,4 +300,113 @@ fn text_that_is_not_toml() {
     );
     let shown = refused("[clock]\n[clock]\n= 1\n");
     assert_eq!(shown.matches("not valid TOML").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_clock_is_not_steered_by_itself() {
+    let shown = refused(
+        "[[source]]\nphc = \"eth0\"\n[clock]\nkind = \"eth0\"\n[[follow]]\nclock = \"eth0\"\n",
+    );
+    for said in [
+        "c.toml:1:1: eth0 is the clock that is disciplined, and cannot be a source of time",
+        "c.toml:5:1: eth0 is the clock that is disciplined",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let shown = refused("[[source]]\nphc = \"eth0\"\n[[follow]]\nclock = \"eth0\"\n");
+    assert!(
+        shown.contains("eth0 follows this host's clock by a [[follow]], and cannot be a source"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_pulse_is_locked_to_a_source_that_numbers_seconds() {
+    let pulse =
+        |lock: &str| format!("{SOURCE}[[source]]\npps = \"/dev/pps0\"\nlock = \"{lock}\"\n");
+    assert!(parse(&pulse("A.example.")).is_ok());
+    let shown = refused(&pulse("b.example"));
+    assert!(
+        shown.contains("c.toml:5:8: there is no source b.example")
+            && shown.contains("= did you mean \"a.example\"?")
+            && shown.contains("= a pulse is numbered by a `server`, a `pool` or a `phc`"),
+        "{shown}"
+    );
+    // Another pulse does not know the second either.
+    assert!(refused(&pulse("/dev/pps0")).contains("there is no source /dev/pps0"));
+}
+
+#[test]
+fn timestamping_says_what_is_wrong() {
+    for (text, what) in [
+        ("interfaces = \"*\"", "expected an array, found a string"),
+        (
+            "interfaces = [\"eth?\"]",
+            "only * stands for other characters",
+        ),
+        (
+            "interfaces = [\"a-name-too-long-for-it\"]",
+            "longer than the 15 characters",
+        ),
+        ("ptp_transport = \"allways\"", "did you mean \"always\"?"),
+        ("ptp_domain = 256", "256 is not between 0 and 255"),
+        (
+            "rx_filter = \"ptpv2\"",
+            "allowed: \"auto\", \"all\", \"ntp\", \"ptp\", \"none\"",
+        ),
+        ("filter = \"all\"", "unknown key `filter` in [timestamping]"),
+        (
+            "[timestamping.interface]",
+            "interfaces are written as [[timestamping.interface]], with",
+        ),
+        ("[[timestamping.interface]]", "this interface has no `name`"),
+        (
+            "[[timestamping.interface]]\nname = \"eth0\"\ntx_compensation = \"2ms\"",
+            "a compensation is not longer than 1ms",
+        ),
+        (
+            "[[timestamping.interface]]\nname = \"eth0\"\nrx_comp = \"2ns\"",
+            "unknown key `rx_comp` in [[timestamping.interface]]",
+        ),
+        (
+            "[[timestamping.interface]]\nname = \"e*\"\n[[timestamping.interface]]\nname = \"e*\"",
+            "there is a table for e* already",
+        ),
+    ] {
+        let shown = refused(&format!("{SOURCE}[timestamping]\n{text}\n"));
+        assert!(shown.contains(what), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn a_follower_says_what_is_wrong() {
+    for (text, what) in [
+        (
+            "[[follow]]\ntimescale = \"utc\"",
+            "this follower has no `clock`",
+        ),
+        (
+            "[follow]\nclock = \"eth0\"",
+            "written as [[follow]], with two brackets",
+        ),
+        (
+            "[[follow]]\nclock = \"dev/ptp0\"",
+            "`dev/ptp0` is not an absolute path",
+        ),
+        (
+            "[[follow]]\nclock = \"eth0\"\ninterval = \"128s\"",
+            "128s is not between 1/16s and 64s",
+        ),
+        (
+            "[[follow]]\nclock = \"eth0\"\nstep = \"0s\"",
+            "must be longer than 0s",
+        ),
+        (
+            "[[follow]]\nclock = \"a\"\n[[follow]]\nclock = \"a\"",
+            "a follows already",
+        ),
+    ] {
+        let shown = refused(&format!("{SOURCE}{text}\n"));
+        assert!(shown.contains(what), "{text}: {shown}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clockwright_timebase::Duration;
 
-use crate::config::{Config, StepConfig};
+use crate::config::{Config, Source, StepConfig};
 
 /// A folder of its own for one test, removed at its end.
 struct Folder(PathBuf);
@@ -37,7 +37,7 @@ fn all_problems_of_all_files_in_order() {
     let folder = Folder::new("all-problems");
     let main = folder.write(
         "main.toml",
-        "[[source]]\nserver = \"a\"\nnoise = 1\n[clock]\nkind = \"x\"\nstep = 1\n",
+        "[[source]]\nserver = \"a\"\nnoise = 1\n[clock]\nkind = \"systen\"\nstep = 1\n",
     );
     let second = folder.write(
         "conf.d/20.toml",
@@ -110,11 +110,7 @@ fn three_files(folder: &Folder) -> PathBuf {
 }
 
 fn hosts(config: &Config) -> Vec<String> {
-    config
-        .sources
-        .iter()
-        .map(|source| source.address.host.to_string())
-        .collect()
+    config.sources.iter().map(Source::label).collect()
 }
 
 #[test]

@@ -26,7 +26,7 @@ const SOURCE: &str = "[[source]]\nserver = \"a.example\"\n";
 #[test]
 fn a_server_is_all_that_is_needed() {
     let config = parse(SOURCE).unwrap();
-    let [source] = config.sources.as_slice() else {
+    let [Source::Ntp(source)] = config.sources.as_slice() else {
         panic!("{config:?}")
     };
     assert_eq!(source.address.to_string(), "server a.example");
@@ -61,6 +61,34 @@ const EVERYTHING: &str = r#"
         ports = "sticky"
         max_delay = "3ms"
         pool_size = 2
+        [[source]]
+        phc = "KVM virtual PTP"
+        offset = "-1us"
+        timescale = "tai"
+        refid = "KVM"
+        precision = "50ns"
+        filter = 1
+        [[source]]
+        pps = "/dev/pps0"
+        edge = "clear"
+        lock = "KVM virtual PTP"
+        [timestamping]
+        interfaces = ["eth*", "lo"]
+        ptp_transport = "never"
+        ptp_domain = 7
+        rx_filter = "all"
+        [[timestamping.interface]]
+        name = "eth0"
+        tx_compensation = "120ns"
+        rx_compensation = "-30ns"
+        rx_filter = "ptp"
+        phc = "/dev/ptp3"
+        [[follow]]
+        clock = "/dev/ptp1"
+        timescale = "utc"
+        offset = "5ns"
+        interval = "1/4s"
+        step = "1ms"
         [clock]
         kind = "virtual"
         virtual = { error = "-25ms", drift = "40ppm" }
@@ -82,7 +110,7 @@ const EVERYTHING: &str = r#"
 #[test]
 fn every_key_of_a_source_is_read() {
     let config = parse(EVERYTHING).unwrap();
-    let source = &config.sources[0];
+    let source = config.servers().next().unwrap();
     assert_eq!(source.address.to_string(), "pool pool.example port 1123");
     assert_eq!(
         source.settings,
@@ -127,6 +155,111 @@ fn every_other_key_is_read() {
 }
 
 #[test]
+fn every_key_of_a_reference_clock_is_read() {
+    let config = parse(EVERYTHING).unwrap();
+    let [phc, pps] = &config.refclocks().collect::<Vec<_>>()[..] else {
+        panic!("{config:?}")
+    };
+    assert_eq!(phc.device.to_string(), "phc KVM virtual PTP");
+    let expected = RefclockSettings {
+        offset: Duration::from_micros(-1),
+        timescale: Timescale::Tai,
+        refid: Some("KVM".parse().unwrap()),
+        precision: Some(Duration::from_nanos(50)),
+        filter: 1,
+        ..RefclockSettings::default()
+    };
+    assert_eq!(phc.settings, expected);
+    assert_eq!(phc.reference_id().octets(), *b"KVM\0");
+    assert_eq!((phc.poll.min, phc.poll.max), (Poll::new(0), Poll::new(4)));
+    assert_eq!(pps.device.to_string(), "pps /dev/pps0");
+    assert_eq!(pps.reference_id().octets(), *b"PPS\0");
+    assert_eq!(pps.settings.edge, PulseEdge::Clear);
+    let lock = pps.settings.lock.as_ref().unwrap();
+    assert_eq!(lock.as_str(), phc.device.label());
+}
+
+#[test]
+fn every_key_of_timestamping_and_followers_is_read() {
+    let config = parse(EVERYTHING).unwrap();
+    let stamping = &config.timestamping;
+    assert!(stamping.selects("eth7") && stamping.selects("lo") && !stamping.selects("wlan0"));
+    assert_eq!(stamping.ptp_transport, PtpTransport::Never);
+    assert_eq!(stamping.ptp_domain, 7);
+    assert_eq!(stamping.rx_filter, RxFilterChoice::All);
+    let own = stamping.of_interface("eth0").unwrap();
+    assert_eq!(own.tx_compensation, Duration::from_nanos(120));
+    assert_eq!(own.rx_compensation, Duration::from_nanos(-30));
+    assert_eq!(own.rx_filter, Some(RxFilterChoice::Ptp));
+    assert_eq!(own.phc.as_ref().unwrap().as_str(), "/dev/ptp3");
+    assert_eq!(stamping.of_interface("eth1"), None);
+    let [follow] = config.follow.as_slice() else {
+        panic!("{config:?}")
+    };
+    assert_eq!(follow.clock.as_str(), "/dev/ptp1");
+    let expected = FollowSettings {
+        timescale: Timescale::Utc,
+        offset: Duration::from_nanos(5),
+        interval: Poll::new(-2),
+        step: Duration::from_millis(1),
+    };
+    assert_eq!(follow.settings, expected);
+}
+
+#[test]
+fn all_interfaces_stamp_if_nothing_else_is_said() {
+    let stamping = parse(SOURCE).unwrap().timestamping;
+    assert!(stamping.selects("enp129s0f1np1"));
+    assert_eq!(stamping, TimestampingConfig::default());
+    let none = parse(&format!("{SOURCE}[timestamping]\ninterfaces = []\n")).unwrap();
+    assert!(!none.timestamping.selects("eth0"));
+}
+
+#[test]
+fn the_clock_can_be_a_phc() {
+    let with = |text: &str| parse(&format!("{SOURCE}[clock]\n{text}\n")).unwrap().clock;
+    let clock = with("kind = \"/dev/ptp0\"");
+    assert_eq!(clock.kind, ClockKind::Phc("/dev/ptp0".parse().unwrap()));
+    assert_eq!(
+        (clock.kind.to_string().as_str(), clock.timescale),
+        ("/dev/ptp0", Timescale::Tai)
+    );
+    let clock = with("kind = \"eth0\"\ntimescale = \"utc\"");
+    assert_eq!(clock.kind, ClockKind::Phc("eth0".parse().unwrap()));
+    assert_eq!(clock.timescale, Timescale::Utc);
+    assert_eq!(with("kind = \"system\"").kind, ClockKind::System);
+}
+
+#[test]
+fn a_reload_knows_what_becomes_of_clocks() {
+    let old = parse(&format!(
+        "{SOURCE}[[source]]\nphc = \"a\"\n[[follow]]\nclock = \"b\"\n"
+    ));
+    let new = parse(&format!(
+        "{SOURCE}[[source]]\nphc = \"c\"\n[[follow]]\nclock = \"b\"\nstep = \"1s\"\n\
+         [timestamping]\nptp_domain = 1\n[[timestamping.interface]]\nname = \"x\"\n"
+    ));
+    let (old, new) = (old.unwrap(), new.unwrap());
+    let changes = old.changes_to(&new);
+    assert_eq!(changes.refclocks.added[0].device.label(), "c");
+    assert_eq!(changes.refclocks.removed[0].label(), "a");
+    assert_eq!(changes.refclocks.altered, []);
+    assert_eq!(changes.follow.altered, new.follow);
+    assert_eq!(
+        (&changes.follow.added[..], &changes.follow.removed[..]),
+        (&[][..], &[][..])
+    );
+    assert_eq!(
+        changes.settings,
+        ["timestamping.ptp_domain", "timestamping.interface"]
+    );
+    assert!(!changes.is_empty() && new.changes_to(&new).is_empty());
+    let back = new.changes_to(&parse(SOURCE).unwrap());
+    assert_eq!(back.follow.removed[0].as_str(), "b");
+    assert_eq!((back.added.len(), back.removed.len()), (0, 0));
+}
+
+#[test]
 fn a_reload_knows_what_changed() {
     let old = parse(
         "[[source]]\nserver = \"a\"\n[[source]]\nserver = \"b\"\n[[source]]\nserver = \"c\"\n",
@@ -143,7 +276,10 @@ fn a_reload_knows_what_changed() {
     };
     assert_eq!(names(&changes.added), ["d"]);
     assert_eq!(names(&changes.altered), ["c"]);
-    assert_eq!(changes.removed, [old.sources[1].address.clone()]);
+    assert_eq!(
+        changes.removed,
+        [old.servers().nth(1).unwrap().address.clone()]
+    );
     assert_eq!(changes.settings, ["clock.step.first", "server"]);
     assert!(old.changes_to(&old).is_empty());
     let other_port = parse("[[source]]\nserver = \"a\"\nport = 1123\n").unwrap();
@@ -207,7 +343,10 @@ proptest! {
             Just("[clock]".to_owned()),
             Just("[server]".to_owned()),
             Just("[clock.step]".to_owned()),
-            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|é)",
+            Just("[[follow]]".to_owned()),
+            Just("[timestamping]".to_owned()),
+            Just("[[timestamping.interface]]".to_owned()),
+            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|phc|pps|lock|clock|interfaces|name|é)",
              "(\"[a-z0-9.:/ÿ]{0,8}\"|-?[0-9]{1,4}|\\{ ?(min|max|stratum) = \"?[0-9s]{1,3}\"? ?\\}|\\[\"[0-9.:/]{0,9}\", 1\\]|true|nan)")
                 .prop_map(|(key, value)| format!("{key} = {value}")),
         ],
