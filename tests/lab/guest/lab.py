@@ -83,6 +83,7 @@ def bond():
 
 
 def wait_for(what, condition, seconds=10):
+    """Looks until it holds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -224,6 +225,17 @@ class Phc:
 
     def close(self):
         os.close(self.file)
+
+
+def external_stamp(path):
+    """The next stamp that the clock takes of pin 0 (PTP_PIN_SETFUNC, PTP_EXTTS_REQUEST), ns."""
+    file = os.open(path, os.O_RDWR)
+    fcntl.ioctl(file, ioctl_number(1, 7, 96), struct.pack("64sIII5I", b"", 0, 1, 0, *[0] * 5))
+    fcntl.ioctl(file, ioctl_number(1, 2, 16), struct.pack("IIII", 0, 1 | 2, 0, 0))
+    seconds, nanoseconds = struct.unpack_from("qI", os.read(file, 32))
+    fcntl.ioctl(file, ioctl_number(1, 2, 16), struct.pack("IIII", 0, 0, 0, 0))
+    os.close(file)
+    return seconds * 10**9 + nanoseconds
 
 
 # --- daemons
