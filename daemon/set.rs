@@ -279,6 +279,7 @@ mod tests {
                 root_dispersion: Duration::from_micros(50),
                 reference_id: ReferenceId::ZERO,
                 reference_time: zero,
+                residence: None,
             },
             measured: Measurement {
                 at,

@@ -35,6 +35,32 @@ pub struct Exchange {
     pub reference_id: ReferenceId,
     /// When the server's clock was last corrected, in its latest reply.
     pub reference_time: NtpTimestamp,
+    /// How long switches on the way kept the two packets, where they say so and it is to be
+    /// believed (RFC 10030); the measurement is then without it.
+    pub residence: Option<Residence>,
+}
+
+/// How long transparent clocks on the way say that they kept the packets of an exchange. Nothing
+/// protects what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Residence {
+    /// The request. Slightly negative where the server's link is faster than the client's, of
+    /// which it is reckoned.
+    pub request: Duration,
+    /// The reply.
+    pub reply: Duration,
+}
+
+impl Residence {
+    /// Transparent clocks that run fast, by as much, must not take out more than there was
+    /// (RFC 10030): 1/10 000.
+    const CAUTION: i32 = 10_000;
+
+    /// What both packets together lose of their delay.
+    pub fn total(&self) -> Duration {
+        let total = self.request + self.reply;
+        total - total / Self::CAUTION
+    }
 }
 
 impl Exchange {
@@ -50,11 +76,15 @@ impl Exchange {
         let t3 = t2 + turnaround;
         let forward = t2.since_epoch() - self.t1.at.since_epoch();
         let backward = t3.since_epoch() - self.t4.at.since_epoch();
-        Measurement {
+        let measured = Measurement {
             at: self.t1.at + elapsed.half(),
             offset: (forward + backward).half(),
             delay: elapsed - turnaround,
             uncertainty: (self.t1.uncertainty + self.t4.uncertainty).half(),
+        };
+        match &self.residence {
+            Some(residence) => measured.without(residence),
+            None => measured,
         }
     }
 
@@ -81,8 +111,23 @@ pub struct Measurement {
     /// frequency error exceed the path.
     pub delay: Duration,
     /// Bound on the part of the offset's error that comes from converting the local stamps to
-    /// Raw: half the sum of both bounds.
+    /// Raw: half the sum of both bounds. Where switches' word was taken for a part of the delay,
+    /// also what the offset would be wrong by at most if that were a lie.
     pub uncertainty: Duration,
+}
+
+impl Measurement {
+    /// The same without the time that the packets were kept on their way (RFC 10030). Claims no
+    /// more certainty for it: what the delay loses, the uncertainty gains.
+    fn without(self, residence: &Residence) -> Self {
+        let Residence { request, reply } = *residence;
+        Self {
+            offset: self.offset + (reply - request).half(),
+            delay: self.delay - residence.total(),
+            uncertainty: self.uncertainty + request.max(reply),
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +156,7 @@ mod tests {
             root_dispersion: Duration::ZERO,
             reference_id: ReferenceId::ZERO,
             reference_time: NtpTimestamp::ZERO,
+            residence: None,
         }
     }
 
@@ -134,6 +180,35 @@ mod tests {
             Timestamp::from_epoch(Duration::from_micros(4500))
         );
         assert_eq!(measured.uncertainty, Duration::from_micros(3));
+    }
+
+    #[test]
+    fn what_switches_kept_is_taken_out_but_nothing_is_claimed_for_it() {
+        // 2 us each way, and 30 us in a queue on the way back.
+        let raw = |us| Timestamp::from_epoch(Duration::from_micros(us));
+        let utc = |us: i64| Timestamp::from_epoch(Duration::from_micros(1_000_000 + us));
+        let mut exchange = exchange(raw(0), utc(2), utc(3), raw(35));
+        let plain = exchange.measure(utc(0));
+        exchange.residence = Some(Residence {
+            request: Duration::ZERO,
+            reply: Duration::from_micros(30),
+        });
+        let corrected = exchange.measure(utc(0));
+        let close = |a: Duration, b: Duration| (a - b).abs() <= Duration::from_nanos(4);
+        assert!(close(plain.offset, Duration::from_micros(1_000_000 - 15)));
+        assert!(
+            close(corrected.offset, Duration::from_secs(1)),
+            "{corrected:?}"
+        );
+        assert!(close(corrected.delay, Duration::from_micros(4)));
+        assert!(
+            corrected.delay >= Duration::from_micros(4),
+            "never too short"
+        );
+        // Were it a lie, the truth could be where it can be for the plain exchange.
+        let reach = corrected.delay.half() + corrected.uncertainty;
+        assert!(corrected.offset - reach <= plain.offset - plain.delay.half());
+        assert!(corrected.offset + reach >= plain.offset + plain.delay.half());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`time`]: the 64-bit and 32-bit formats of the wire, and their eras (RFC 5905 section 6).
 //! - [`packet`]: the 48-octet header (RFC 5905 section 7.3).
 //! - [`extension`]: extension fields and where the MAC begins (RFC 7822).
+//! - [`over_ptp`]: NTP packets in PTP messages (RFC 10030).
 //! - [`client`]: asks one server; basic and interleaved (RFC 9769), with data-minimised requests.
 //! - [`server`]: answers, basic and interleaved.
 //! - [`exchange`]: four timestamps and what they say about the local clock.
@@ -19,6 +20,7 @@ pub mod client;
 mod entropy;
 pub mod exchange;
 pub mod extension;
+pub mod over_ptp;
 pub mod packet;
 pub mod server;
 pub mod time;
@@ -28,7 +30,9 @@ pub use client::{
     Request, Stamps, Transport, TxToken,
 };
 pub use entropy::Entropy;
-pub use exchange::{Exchange, Measurement};
+pub use exchange::{Exchange, Measurement, Residence};
 pub use packet::{Header, KissCode, Leap, Mode, ReferenceId};
-pub use server::{Dropped, Reply, Server, ServerConfig, ServerStatistics, SystemVariables, TxKey};
+pub use server::{
+    Dropped, Received, Reply, Server, ServerConfig, ServerStatistics, SystemVariables, TxKey,
+};
 pub use time::{NtpShort, NtpTimestamp};

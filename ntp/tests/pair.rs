@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod over_ptp;
 mod world;
 
-use clockwright_ntp::{ClientConfig, Header, KissCode, Leap, ReferenceId, Server, ServerConfig};
+use clockwright_ntp::{
+    ClientConfig, Header, KissCode, Leap, PtpUse, ReferenceId, Server, ServerConfig,
+};
 use clockwright_timebase::{Duration, Poll, StampKind};
 use proptest::prelude::*;
-use world::{Conditions, Dice, SEND_LAG, Seen, World};
+use world::{Conditions, Dice, Ptp, SEND_LAG, Seen, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -342,17 +345,21 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         0u64..40,
         0u64..50,
         0u64..50,
+        0u64..50,
     )
         .prop_map(
-            |(delay, jitter, loss, duplication, latency, stamp_loss, forgery, replay)| Conditions {
-                delay: Duration::from_micros(delay),
-                jitter: Duration::from_micros(jitter),
-                loss,
-                duplication,
-                stamp_latency: Duration::from_millis(latency),
-                stamp_loss,
-                forgery,
-                replay,
+            |(delay, jitter, loss, duplication, latency, stamp_loss, forgery, replay, twice)| {
+                Conditions {
+                    delay: Duration::from_micros(delay),
+                    jitter: Duration::from_micros(jitter),
+                    loss,
+                    duplication,
+                    stamp_latency: Duration::from_millis(latency),
+                    stamp_loss,
+                    forgery,
+                    replay,
+                    stamp_duplication: twice,
+                }
             },
         )
 }
@@ -365,6 +372,8 @@ proptest! {
     #[test]
     fn no_network_deceives(
         conditions in conditions(), mode: bool, iburst: bool, seed: u64, log2 in -4i8..5,
+        ptp in prop::sample::select(&[PtpUse::Never, PtpUse::Try, PtpUse::Always]),
+        served: bool, carried: bool, transparent: bool,
     ) {
         let config = ClientConfig {
             iburst,
@@ -373,6 +382,9 @@ proptest! {
             ..config(mode)
         };
         let mut world = World::new(config, conditions, seed);
+        world.client.set_ptp(ptp);
+        world.client.set_stamping(StampKind::Hardware, Duration::from_millis(10));
+        world.ptp = Ptp { served, carried, transparent, exaggeration: Duration::ZERO };
         world.run(MINUTE * 3);
         world.check(&[world.offset]);
         prop_assert!(!world.client.denied());

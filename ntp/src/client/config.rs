@@ -40,7 +40,7 @@ pub enum PtpUse {
     /// Not at all.
     #[default]
     Never,
-    /// As long as the server answers that way, otherwise by UDP.
+    /// Where the server turns out to answer that way; otherwise by UDP.
     Try,
     /// Every one.
     Always,

@@ -16,6 +16,7 @@
 
 mod action;
 mod arrival;
+mod carriage;
 mod config;
 mod interleaving;
 mod polling;
@@ -36,8 +37,9 @@ pub use statistics::ClientStatistics;
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::entropy::random_u64;
-use crate::{Entropy, Exchange, Header, KissCode};
+use crate::{Entropy, Exchange, Header, KissCode, Residence, over_ptp};
 use action::ActionQueue;
+use carriage::{Carriage, Way};
 use interleaving::Interleaving;
 use polling::Polling;
 use reply::{Answer, Measured, Verdict};
@@ -74,7 +76,10 @@ pub struct Client {
     stamping: Stamping,
     timers: Timers,
     polling: Polling,
-    interleaving: Interleaving,
+    carriage: Carriage,
+    ptp_domain: u8,
+    /// By [transport](Transport): what one carries, the other may not.
+    interleaving: [Interleaving; 2],
     actions: ActionQueue,
     statistics: ClientStatistics,
     next_serial: u64,
@@ -89,6 +94,8 @@ pub struct Client {
     reachable: bool,
     /// Is a port bound that a sticky client can go on using?
     port_bound: bool,
+    /// The number of the last PTP message.
+    sequence: u16,
 }
 
 impl Client {
@@ -103,7 +110,9 @@ impl Client {
             },
             timers: Timers::default(),
             polling: Polling::new(&config),
-            interleaving: Interleaving::default(),
+            carriage: Carriage::new(),
+            ptp_domain: over_ptp::DEFAULT_DOMAIN,
+            interleaving: Default::default(),
             actions: ActionQueue::default(),
             statistics: ClientStatistics::default(),
             next_serial: 0,
@@ -113,7 +122,10 @@ impl Client {
             unanswered: 0,
             reachable: false,
             port_bound: false,
+            sequence: 0,
         };
+        let [high, low, ..] = random_u64(entropy).to_be_bytes();
+        client.sequence = u16::from_be_bytes([high, low]);
         let part = i128::from(random_u64(entropy) >> 32);
         let wait = Duration::from_units((FIRST_REQUEST_WITHIN.as_units() * part) >> 32);
         client.timers.set(Timer::Transmit, now + wait);
@@ -140,39 +152,46 @@ impl Client {
     /// Hands out the next request.
     fn transmit(&mut self, now: Timestamp<Raw>, entropy: &mut dyn Entropy) {
         self.note_silence();
+        let way = self.carriage.request();
+        let interleaving = &mut self.interleaving[way.transport as usize];
         let origin = self
             .last
             .as_ref()
-            .filter(|_| self.config.interleaved && self.interleaving.offer())
+            .filter(|last| last.transport == way.transport)
+            .filter(|_| self.config.interleaved && interleaving.offer())
             .map(|last| last.header.receive);
-        let (pending, header) = PendingRequest::compose(self.next_serial, origin, entropy);
+        let (pending, header) = PendingRequest::compose(self.next_serial, origin, way, entropy);
         self.next_serial += 1;
-        self.reach <<= 1;
-        count(&mut self.statistics.requests);
-        if pending.is_interleaved() {
-            count(&mut self.statistics.interleaved_requests);
-        }
-        if self.interleaving.requested(pending.is_interleaved()) {
+        if interleaving.requested(pending.is_interleaved()) {
             count(&mut self.statistics.fallbacks);
         }
+        self.statistics.requested(&pending);
+        if !way.probe {
+            self.reach <<= 1;
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        let by_udp = way.transport == Transport::Udp;
+        let new_port = self.config.ports == PortPolicy::PerRequest || !self.port_bound;
         self.actions.push(Action::Send(Request {
-            payload: header.to_bytes().to_vec(),
+            payload: request::payload(&header, way.transport, self.ptp_domain, self.sequence),
             token: TxToken {
                 serial: pending.serial,
             },
-            fresh_port: self.config.ports == PortPolicy::PerRequest || !self.port_bound,
-            transport: pending.transport,
+            fresh_port: by_udp && new_port,
+            transport: way.transport,
         }));
-        self.port_bound = true;
+        self.port_bound |= by_udp;
         self.pending = Some(pending);
         let [high, low, ..] = random_u64(entropy).to_ne_bytes();
-        self.polling.requested(now, u16::from_ne_bytes([high, low]));
+        let spread = u16::from_ne_bytes([high, low]);
+        self.polling.requested(now, spread, way.probe);
         self.reschedule();
     }
 
     /// Ends the latest request; was it answered?
     fn note_silence(&mut self) {
-        if self.pending.take().is_none_or(|pending| pending.answered) {
+        let silent = |pending: &PendingRequest| !pending.answered && !pending.way.probe;
+        if !self.pending.take().as_ref().is_some_and(silent) {
             return;
         }
         self.unanswered = self.unanswered.saturating_add(1);
@@ -232,7 +251,15 @@ impl Client {
     }
 
     /// Whether requests are to be sent over PTP (RFC 10030) from now on.
-    pub const fn set_ptp(&mut self, _ptp: PtpUse) {}
+    pub fn set_ptp(&mut self, ptp: PtpUse) {
+        self.carriage.set(ptp);
+    }
+
+    /// The PTP domain of requests over PTP, from now on; replies of another are not believed.
+    /// [`over_ptp::DEFAULT_DOMAIN`] unless set.
+    pub const fn set_ptp_domain(&mut self, domain: u8) {
+        self.ptp_domain = domain;
+    }
 
     /// Is the reply to this request held back for its stamp?
     fn holds(&self, token: &TxToken) -> bool {
@@ -299,12 +326,25 @@ impl Client {
         if arrival.stamps.get(StampKind::Daemon).is_none() {
             arrival.stamps.note(Stamp::exact(now, StampKind::Daemon));
         }
-        match reply::judge(payload, self.pending.as_ref(), self.last.as_ref())? {
+        let (packet, collected) = match arrival.transport {
+            Transport::Udp => (payload, Duration::ZERO),
+            Transport::Ptp => {
+                let message =
+                    over_ptp::unwrap(payload, self.ptp_domain).map_err(Rejection::OverPtp)?;
+                (message.packet, message.correction)
+            }
+        };
+        let sent_so = |pending: &&PendingRequest| pending.way.transport == arrival.transport;
+        let pending = self.pending.as_ref().filter(sent_so);
+        match reply::judge(packet, pending, self.last.as_ref())? {
             Verdict::Kiss(kiss) => {
                 self.kissed(kiss);
                 Ok(())
             }
-            Verdict::Time(header, form) => self.answered(header, form, arrival, now),
+            Verdict::Time(header, form, told) => {
+                let residence = reply::residence(collected, told, arrival.frame);
+                self.answered(header, form, residence, &arrival, now)
+            }
         }
     }
 
@@ -312,6 +352,7 @@ impl Client {
     fn kissed(&mut self, kiss: KissCode) {
         if let Some(pending) = &mut self.pending {
             pending.kissed = true;
+            self.carriage.replied(pending.way.transport);
         }
         match kiss {
             KissCode::Rate => {
@@ -334,17 +375,20 @@ impl Client {
         &mut self,
         header: Header,
         form: Form,
-        arrival: Arrival,
+        residence: Option<Residence>,
+        arrival: &Arrival,
         now: Timestamp<Raw>,
     ) -> Result<(), Rejection> {
         let Some(pending) = &self.pending else {
             return Err(Rejection::Unexpected);
         };
-        let to_interleaved = pending.is_interleaved();
+        let (to_interleaved, way) = (pending.is_interleaved(), pending.way);
         let mut answer = Answer {
             serial: pending.serial,
+            transport: pending.way.transport,
             t1: pending.t1,
             t4: arrival.stamps,
+            residence,
             header,
             form,
             state: Measured::Awaited,
@@ -355,7 +399,7 @@ impl Client {
         if let Some(pending) = &mut self.pending {
             pending.answered = true;
         }
-        self.note_answer(to_interleaved, form);
+        self.note_answer(to_interleaved, way, form);
         if let Some(previous) = self.last.take() {
             self.complete(&previous, &answer);
         }
@@ -395,15 +439,13 @@ impl Client {
     }
 
     /// Keeps the books about an answered request.
-    fn note_answer(&mut self, to_interleaved: bool, form: Form) {
-        count(match form {
-            Form::Basic => &mut self.statistics.basic_replies,
-            Form::Interleaved => &mut self.statistics.interleaved_replies,
-        });
+    fn note_answer(&mut self, to_interleaved: bool, way: Way, form: Form) {
+        self.statistics.replied(way, form);
         let was_silent = self.unanswered >= UNREACHABLE_AFTER;
-        self.reach |= 1;
+        self.reach = self.reach << u8::from(way.probe) | 1;
         self.unanswered = 0;
-        self.interleaving.replied(to_interleaved);
+        self.interleaving[way.transport as usize].replied(to_interleaved);
+        self.carriage.replied(way.transport);
         self.polling.replied();
         if was_silent {
             self.polling.begin_burst(&self.config);
@@ -479,7 +521,8 @@ impl Client {
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         self.pending = None;
         self.last = None;
-        self.interleaving = Interleaving::default();
+        self.interleaving = Default::default();
+        self.carriage.restart();
         self.timers.cancel(Timer::StampWait);
         self.port_bound = false;
         if self.polling.limited() {
@@ -503,7 +546,7 @@ impl Client {
     }
 
     /// The reach register (RFC 5905 section 9.2): one bit per request, the latest in bit 0, set if
-    /// it was answered.
+    /// it was answered. Unanswered attempts to ask over PTP are not in it.
     pub const fn reach(&self) -> u8 {
         self.reach
     }
@@ -513,6 +556,13 @@ impl Client {
         self.last
             .as_ref()
             .is_some_and(|last| last.form == Form::Interleaved)
+    }
+
+    /// What carried the last believed reply.
+    pub fn transport(&self) -> Transport {
+        self.last
+            .as_ref()
+            .map_or(Transport::Udp, |last| last.transport)
     }
 
     /// Is a request waiting for its reply? When not, the port it left from is needed only for its

@@ -36,6 +36,8 @@ pub(super) struct Polling {
     /// Doublings of the interval while nobody answers.
     backoff: u8,
     burst: Option<Burst>,
+    /// Was the last request one that may well go unanswered, so that the next is to follow soon?
+    probing: bool,
     /// Requests in a row that could not be sent.
     failures: u8,
     /// How long the last good exchange took, a second at most.
@@ -63,6 +65,7 @@ impl Polling {
             replies_at_floor: 0,
             backoff: 0,
             burst: None,
+            probing: false,
             failures: 0,
             round_trip: Duration::ZERO,
             last: None,
@@ -113,7 +116,9 @@ impl Polling {
     /// Only the latest request can be answered, so a short interval waits for the round trip.
     pub(super) fn due(&self) -> Option<Timestamp<Raw>> {
         let interval = self.poll().interval();
-        let wait = if self.burst.is_some() {
+        let wait = if self.probing {
+            BURST_SPACING.min(interval)
+        } else if self.burst.is_some() {
             let spacing = BURST_SPACING.min(interval / 4);
             // Requests that cannot be sent do not use up the burst; they space it out instead.
             let doublings = i32::from(self.failures.min(24));
@@ -125,10 +130,14 @@ impl Polling {
         self.last.map(|last| last + wait.max(self.round_trip * 2))
     }
 
-    /// A request is handed out at `now`; `spread` is random.
-    pub(super) fn requested(&mut self, now: Timestamp<Raw>, spread: u16) {
+    /// A request is handed out at `now`; `spread` is random. A `probe` is beyond the regular ones.
+    pub(super) fn requested(&mut self, now: Timestamp<Raw>, spread: u16, probe: bool) {
         self.last = Some(now);
         self.spread = spread;
+        self.probing = probe;
+        if probe {
+            return;
+        }
         if let Some(burst) = &mut self.burst {
             burst.sent += 1;
             if burst.sent >= BURST_REQUESTS {
@@ -160,6 +169,7 @@ impl Polling {
 
     /// The server answered with the time.
     pub(super) fn replied(&mut self) {
+        self.probing = false;
         self.backoff = 0;
         if self.denied {
             self.denied = false;
@@ -198,6 +208,7 @@ impl Polling {
     }
 
     fn demand(&mut self, poll: Poll) {
+        self.probing = false;
         self.floor = self.floor.max(Some(poll));
         self.replies_at_floor = 0;
         self.burst = None;

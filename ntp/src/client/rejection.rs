@@ -5,6 +5,7 @@ use core::fmt;
 use clockwright_timebase::Duration;
 
 use crate::extension::FramingError;
+use crate::over_ptp::NotNtp;
 use crate::{Leap, Mode};
 
 /// Why a datagram, or the exchange it completes, was refused.
@@ -13,6 +14,8 @@ use crate::{Leap, Mode};
 /// changed but the statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
+    /// Came over PTP, but is no NTP packet in a PTP message.
+    OverPtp(NotNtp),
     /// Shorter than a header; not NTP, or cut short on the way.
     TooShort {
         /// Octets received.
@@ -26,7 +29,7 @@ pub enum Rejection {
     Framing(FramingError),
     /// Authenticated with a key this client does not have.
     UnexpectedMac,
-    /// No request is waiting for a reply.
+    /// No request is waiting for a reply, or none that was sent that way.
     Unexpected,
     /// The latest request has been answered already, or the packet repeats the last reply's
     /// timestamps (RFC 5905 section 8, test 1): a duplicate or a replay.
@@ -61,6 +64,7 @@ pub enum Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OverPtp(why) => why.fmt(f),
             Self::TooShort { length } => {
                 write!(f, "{length} octets are too short for an NTP packet")
             }

@@ -3,10 +3,10 @@
 use clockwright_timebase::{Duration, Poll, StampKind};
 
 use super::request::{Form, PendingRequest};
-use super::{ClientConfig, Rejection, Stamps};
-use crate::extension::Extensions;
+use super::{ClientConfig, Rejection, Stamps, Transport};
+use crate::extension::{Extensions, network_correction};
 use crate::packet::stratum_is_synchronized;
-use crate::{Exchange, Header, KissCode, Mode, NtpTimestamp};
+use crate::{Exchange, Header, KissCode, Mode, NtpTimestamp, Residence};
 
 /// RFC 5905 section 7.2, MAXDISP: what is this far from the truth is of no use. Also the longest
 /// round trip, of which half would be as much.
@@ -25,10 +25,14 @@ const RATE_ALLOWANCE: i32 = 1000;
 pub(super) struct Answer {
     /// Which request it answers.
     pub(super) serial: u64,
+    /// What carried both.
+    pub(super) transport: Transport,
     /// When the request left, as far as known; may still improve.
     pub(super) t1: Stamps,
     /// When the reply arrived.
     pub(super) t4: Stamps,
+    /// How long the two were kept on their way, by the account of those who did.
+    pub(super) residence: Option<Residence>,
     /// What the reply said.
     pub(super) header: Header,
     /// Its mode.
@@ -51,8 +55,8 @@ pub(super) enum Measured {
 /// What a packet that answers the latest request is.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// The time.
-    Time(Header, Form),
+    /// The time, and the correction that the server says the request had collected.
+    Time(Header, Form, Option<Duration>),
     /// A kiss.
     Kiss(KissCode),
 }
@@ -64,7 +68,7 @@ pub(super) fn judge(
     request: Option<&PendingRequest>,
     last: Option<&Answer>,
 ) -> Result<Verdict, Rejection> {
-    let header = read(payload)?;
+    let (header, correction) = read(payload)?;
     let request = request.ok_or(Rejection::Unexpected)?;
     if last.is_some_and(|last| last.is_repeated_by(&header)) {
         return Err(Rejection::Duplicate);
@@ -88,11 +92,11 @@ pub(super) fn judge(
     if form == Form::Basic {
         check_turnaround(&header, header.transmit)?;
     }
-    Ok(Verdict::Time(header, form))
+    Ok(Verdict::Time(header, form, correction))
 }
 
-/// Reads a server's packet.
-fn read(payload: &[u8]) -> Result<Header, Rejection> {
+/// Reads a server's packet: its header, and what it says of the request's correction.
+fn read(payload: &[u8]) -> Result<(Header, Option<Duration>), Rejection> {
     let length = payload.len();
     let header = Header::parse(payload).ok_or(Rejection::TooShort { length })?;
     if !(1..=4).contains(&header.version) {
@@ -105,7 +109,30 @@ fn read(payload: &[u8]) -> Result<Header, Rejection> {
     if extensions.mac().is_some() {
         return Err(Rejection::UnexpectedMac);
     }
-    Ok(header)
+    let correction = extensions
+        .fields()
+        .find_map(|field| network_correction::read(&field));
+    Ok((header, correction))
+}
+
+/// How long the request and its reply were kept on their way (RFC 10030 section 3).
+///
+/// `collected` is the reply's correction and `told` what the server says of the request's, which
+/// includes the time its frame took to arrive; that is taken to be the same as the reply's,
+/// `frame`. Without a correction of both there is none: half of it would be an asymmetry.
+pub(super) fn residence(
+    collected: Duration,
+    told: Option<Duration>,
+    frame: Duration,
+) -> Option<Residence> {
+    let told = told?;
+    let known = [collected, told, frame];
+    let residence = Residence {
+        request: told - frame,
+        reply: collected,
+    };
+    let plausible = known.iter().all(|part| *part > Duration::ZERO);
+    (plausible && !residence.total().is_negative()).then_some(residence)
 }
 
 /// The kiss that `header` is, if it is one.
@@ -202,15 +229,22 @@ impl Answer {
             root_dispersion: self.header.root_dispersion.to_duration(),
             reference_id: latest.reference_id,
             reference_time: latest.reference_time,
+            // The stamps of software are as far from the wire as the switches are.
+            residence: self.residence.filter(|_| t4.kind == StampKind::Hardware),
         };
         check_turnaround(&self.header, exchange.t3)?;
-        check_delay(&exchange, config)?;
-        Ok(exchange)
+        let delay = check_delay(&exchange, config)?;
+        // What is said to have been kept must have been there.
+        let residence = exchange.residence.filter(|kept| kept.total() <= delay);
+        Ok(Exchange {
+            residence,
+            ..exchange
+        })
     }
 }
 
-/// Is the round trip possible, and short enough?
-fn check_delay(exchange: &Exchange, config: &ClientConfig) -> Result<(), Rejection> {
+/// Is the round trip possible, and short enough? Gives it.
+fn check_delay(exchange: &Exchange, config: &ClientConfig) -> Result<Duration, Rejection> {
     let elapsed = exchange.t4.at - exchange.t1.at;
     let doubt = exchange.t1.uncertainty + exchange.t4.uncertainty;
     if elapsed < -doubt {
@@ -227,7 +261,7 @@ fn check_delay(exchange: &Exchange, config: &ClientConfig) -> Result<(), Rejecti
     if delay > longest || elapsed > MAX_DISPERSION + MAX_TURNAROUND {
         return Err(Rejection::DelayTooLong(delay));
     }
-    Ok(())
+    Ok(delay)
 }
 
 impl Rejection {

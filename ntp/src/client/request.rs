@@ -1,8 +1,10 @@
 //! Requests: data-minimised, so that they tell an observer nothing.
 
+use super::carriage::Way;
 use super::{Stamps, Transport};
 use crate::entropy::random_u64;
-use crate::{Entropy, Header, Mode, NtpTimestamp};
+use crate::extension::network_correction;
+use crate::{Entropy, Header, Mode, NtpTimestamp, over_ptp};
 
 /// A request, and what is known about it.
 #[derive(Debug)]
@@ -12,7 +14,7 @@ pub(super) struct PendingRequest {
     /// When it left, as far as known.
     pub(super) t1: Stamps,
     /// What carries it.
-    pub(super) transport: Transport,
+    pub(super) way: Way,
     /// Has a reply been believed? Others are duplicates then.
     pub(super) answered: bool,
     /// Has a kiss been believed?
@@ -42,6 +44,7 @@ impl PendingRequest {
     pub(super) fn compose(
         serial: u64,
         origin: Option<NtpTimestamp>,
+        way: Way,
         entropy: &mut dyn Entropy,
     ) -> (Self, Header) {
         let origin_field = origin.unwrap_or(NtpTimestamp::ZERO);
@@ -56,7 +59,7 @@ impl PendingRequest {
         let request = Self {
             serial,
             t1: Stamps::default(),
-            transport: Transport::Udp,
+            way,
             answered: false,
             kissed: false,
             transmit,
@@ -78,6 +81,21 @@ impl PendingRequest {
             Some(Form::Interleaved)
         } else {
             None
+        }
+    }
+}
+
+/// The octets to send for a request with this header.
+///
+/// Over PTP it asks for the correction that it collects on its way, which only the server sees.
+pub(super) fn payload(header: &Header, transport: Transport, domain: u8, sequence: u16) -> Vec<u8> {
+    let header = header.to_bytes();
+    match transport {
+        Transport::Udp => header.to_vec(),
+        Transport::Ptp => {
+            let packet = [&header[..], &network_correction::ASK].concat();
+            // A packet of this length is always carried.
+            over_ptp::wrap(&packet, domain, sequence).unwrap_or_default()
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a client has seen, counted.
 
-use crate::Rejection;
+use super::carriage::Way;
+use super::request::{Form, PendingRequest};
+use crate::{Rejection, Transport};
 
 /// Counts since the client was made; they wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +36,12 @@ pub struct ClientStatistics {
     pub kiss_denied: u64,
     /// Other kisses believed.
     pub kiss_other: u64,
+    /// Requests that went over PTP.
+    pub ptp_requests: u64,
+    /// Replies believed that came over PTP.
+    pub ptp_replies: u64,
+    /// Refused as [`Rejection::OverPtp`].
+    pub over_ptp: u64,
     /// Refused as [`Rejection::TooShort`].
     pub too_short: u64,
     /// Refused as [`Rejection::Version`].
@@ -69,9 +77,32 @@ pub struct ClientStatistics {
 }
 
 impl ClientStatistics {
+    /// Counts a request.
+    pub(super) const fn requested(&mut self, request: &PendingRequest) {
+        count(&mut self.requests);
+        if request.is_interleaved() {
+            count(&mut self.interleaved_requests);
+        }
+        if matches!(request.way.transport, Transport::Ptp) {
+            count(&mut self.ptp_requests);
+        }
+    }
+
+    /// Counts a reply that is believed.
+    pub(super) const fn replied(&mut self, way: Way, form: Form) {
+        count(match form {
+            Form::Basic => &mut self.basic_replies,
+            Form::Interleaved => &mut self.interleaved_replies,
+        });
+        if matches!(way.transport, Transport::Ptp) {
+            count(&mut self.ptp_replies);
+        }
+    }
+
     /// Counts a rejection under its name.
     pub(super) const fn reject(&mut self, rejection: &Rejection) {
         let counter = match rejection {
+            Rejection::OverPtp(_) => &mut self.over_ptp,
             Rejection::TooShort { .. } => &mut self.too_short,
             Rejection::Version(_) => &mut self.version,
             Rejection::Mode(_) => &mut self.mode,
@@ -94,7 +125,8 @@ impl ClientStatistics {
 
     /// Everything refused, for whatever reason.
     pub const fn rejected(&self) -> u64 {
-        self.too_short
+        self.over_ptp
+            .wrapping_add(self.too_short)
             .wrapping_add(self.version)
             .wrapping_add(self.mode)
             .wrapping_add(self.framing)

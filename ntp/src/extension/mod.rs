@@ -3,6 +3,7 @@
 //! What is not framed exactly as the RFC says is refused as a whole, never cut short: a lenient
 //! parser lets two parties disagree about which octets a MAC covers.
 
+pub mod network_correction;
 mod writer;
 
 use core::fmt;

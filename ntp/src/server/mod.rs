@@ -9,7 +9,7 @@ mod request;
 mod statistics;
 
 pub use reply::{Reply, TxKey};
-pub use request::Dropped;
+pub use request::{Dropped, Received};
 pub use statistics::ServerStatistics;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
@@ -49,7 +49,8 @@ pub struct SystemVariables {
     pub leap: Leap,
     /// 1 to 15; 0, 16 and above: not synchronised.
     pub stratum: u8,
-    /// Resolution of the timestamps given out, log2 s. Bits below it are random.
+    /// Precision of the clock as it is announced, log2 s: its resolution or the time it takes to
+    /// read it, whichever is longer.
     pub precision: i8,
     /// Delay to the reference clock.
     pub root_delay: Duration,
@@ -88,20 +89,22 @@ impl Server {
         }
     }
 
-    /// Answers `request`, which arrived at `rx` by the served clock.
+    /// Answers `request`, an NTP packet, which arrived at `rx` by the served clock.
     ///
     /// Mode 3 is answered in mode 4, and mode 1 (symmetric active) in mode 2 without ever making
-    /// use of it, in the request's own version, 1 to 4. Unknown extension fields are ignored.
+    /// use of it, in the request's own version, 1 to 4. A request that asks what correction it has
+    /// collected on its way (RFC 10030) is told; other extension fields are ignored.
     pub fn handle(
         &mut self,
         request: &[u8],
-        rx: Timestamp<Utc>,
+        rx: impl Into<Received>,
         system: &SystemVariables,
         entropy: &mut dyn Entropy,
     ) -> Result<Reply, Dropped> {
-        let request = request::read(request).inspect_err(|dropped| {
+        let (request, asks) = request::read(request).inspect_err(|dropped| {
             self.statistics.drop(dropped);
         })?;
+        let Received { at: rx, correction } = rx.into();
         let random = Random::draw(entropy);
         let receive = self.unique_receive(
             LowBits::new(system.precision, random.receive).receive(rx.into()),
@@ -121,16 +124,17 @@ impl Server {
             Transmit::Now(_) => &mut self.statistics.basic,
             Transmit::Previous(_) => &mut self.statistics.interleaved,
         });
-        Ok(Reply {
-            header: compose(&request, system, random.reference_age)
-                .with_timestamps(origin, receive),
+        let header = compose(&request, system, random.reference_age);
+        let tx_key = remember.then(|| TxKey {
+            receive,
+            rx: rx.into(),
+        });
+        Ok(Reply::new(
+            header.with_timestamps(origin, receive),
             transmit,
-            tx_key: remember.then(|| TxKey {
-                receive,
-                rx: rx.into(),
-            }),
-            octets: [0; Header::LEN],
-        })
+            tx_key,
+            asks.then_some(correction),
+        ))
     }
 
     /// When the reply that `request` asks about had left, and the receive timestamp it carried.

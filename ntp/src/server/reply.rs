@@ -1,17 +1,24 @@
 //! Replies: everything but the transmit timestamp, which is read last.
 
-use clockwright_timebase::{Timestamp, Utc};
+use clockwright_timebase::{Duration, Timestamp, Utc};
 
+use crate::extension::network_correction;
+use crate::over_ptp::{self, OVERHEAD};
 use crate::{Header, NtpTimestamp};
+
+/// The longest packet: with a Network Correction field.
+const LONGEST: usize = Header::LEN + network_correction::LENGTH;
 
 /// A reply that lacks only its transmit timestamp.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    pub(super) header: Header,
-    pub(super) transmit: Transmit,
-    pub(super) tx_key: Option<TxKey>,
-    /// The octets, once written.
-    pub(super) octets: [u8; Header::LEN],
+    header: Header,
+    transmit: Transmit,
+    tx_key: Option<TxKey>,
+    /// What goes before the packet over PTP, and the packet, once written.
+    octets: [u8; OVERHEAD + LONGEST],
+    /// Where the packet ends.
+    end: usize,
 }
 
 /// What goes into a reply's transmit field.
@@ -24,15 +31,59 @@ pub(super) enum Transmit {
 }
 
 impl Reply {
+    /// A reply to a request that, where it asked to be told, has collected `correction`.
+    pub(super) fn new(
+        header: Header,
+        transmit: Transmit,
+        tx_key: Option<TxKey>,
+        correction: Option<Duration>,
+    ) -> Self {
+        const FIELD: usize = OVERHEAD + Header::LEN;
+        let mut octets = [0; OVERHEAD + LONGEST];
+        let mut end = FIELD;
+        if let Some(correction) = correction {
+            octets[FIELD..].copy_from_slice(&network_correction::field(correction));
+            end = octets.len();
+        }
+        Self {
+            header,
+            transmit,
+            tx_key,
+            octets,
+            end,
+        }
+    }
+
     /// The octets to send; `tx_now` is the served clock, read as late before sending as can be.
     /// Never longer than the request.
     pub fn write(&mut self, tx_now: Timestamp<Utc>) -> &[u8] {
+        self.write_header(tx_now);
+        &self.octets[OVERHEAD..self.end]
+    }
+
+    /// The same for a request that came over PTP: the whole message, in this `domain`. `sequence`
+    /// should differ from message to message: some NICs match their stamps by it.
+    pub fn write_over_ptp(&mut self, tx_now: Timestamp<Utc>, domain: u8, sequence: u16) -> &[u8] {
+        self.write_header(tx_now);
+        let length = self.end - OVERHEAD;
+        // Packets of these lengths are carried.
+        let prefix = over_ptp::prefix(length, domain, sequence).unwrap_or([0; OVERHEAD]);
+        self.octets[..OVERHEAD].copy_from_slice(&prefix);
+        &self.octets[..self.end]
+    }
+
+    fn write_header(&mut self, tx_now: Timestamp<Utc>) {
         self.header.transmit = match self.transmit {
             Transmit::Now(low_bits) => low_bits.transmit(tx_now.into(), self.header.receive),
             Transmit::Previous(transmit) => transmit,
         };
-        self.octets = self.header.to_bytes();
-        &self.octets
+        self.octets[OVERHEAD..OVERHEAD + Header::LEN].copy_from_slice(&self.header.to_bytes());
+    }
+
+    /// The header, but for the transmit timestamp while nothing is written.
+    #[cfg(test)]
+    pub(super) const fn header(&self) -> &Header {
+        &self.header
     }
 
     /// Is the reply in interleaved mode?
@@ -56,8 +107,12 @@ pub struct TxKey {
     pub(super) rx: NtpTimestamp,
 }
 
-/// Random bits to fill a timestamp with below the clock's precision (RFC 5905 section 6), so that
+/// Random bits to fill a timestamp with below the clock's resolution (RFC 5905 section 6), so that
 /// it can neither be guessed nor be equal to another.
+///
+/// The precision that a server announces is mostly the time it takes to read its clock (RFC 5905
+/// section 7.3). The kernel's and the NIC's stamps are not read; they are better than that, and
+/// blurring them to it would be what spoils them. Nobody's stamps are finer than a nanosecond.
 ///
 /// The lowest bit is a marker: always set in receive timestamps and never in transmit timestamps.
 /// So the two always differ, and a request whose origin has it comes from a client that uses
@@ -69,8 +124,9 @@ pub(super) struct LowBits {
 }
 
 impl LowBits {
-    /// `random` bits below 2^`precision` s.
+    /// `random` bits below a nanosecond, or below 2^`precision` s where that is less.
     pub(super) fn new(precision: i8, random: u64) -> Self {
+        let precision = precision.min(NANOSECOND);
         let bits = u32::try_from(32 + i32::from(precision)).map_or(0, |bits| bits.min(32));
         let mask = (1 << bits) - 1;
         Self { mask, random }
@@ -99,6 +155,9 @@ impl LowBits {
         instant.to_bits() & !self.mask | self.random & self.mask
     }
 }
+
+/// The precision that is nearest to a nanosecond, log2 s: 0.93 ns.
+const NANOSECOND: i8 = -30;
 
 /// The lowest bit of a timestamp, 0.23 ns.
 const MARKER: u64 = 1;
@@ -148,7 +207,12 @@ mod tests {
         assert_eq!(LowBits::new(-30, 0).mask, 3);
         assert_eq!(LowBits::new(-32, 0).mask, 0);
         assert_eq!(LowBits::new(-128, 0).mask, 0);
-        assert_eq!(LowBits::new(127, 0).mask, 0xffff_ffff);
+        assert_eq!(
+            LowBits::new(-25, 0).mask,
+            3,
+            "stamps are better than readings"
+        );
+        assert_eq!(LowBits::new(127, 0).mask, 3);
         let low_bits = LowBits::new(-30, 0b10);
         let instant = NtpTimestamp::from_bits(0x1234_5678_0000_0005);
         assert_eq!(low_bits.receive(instant).to_bits() & 0xf, 0b0111);

@@ -2,12 +2,14 @@
 
 use core::fmt;
 
-use crate::extension::{Extensions, FramingError};
+use clockwright_timebase::{Duration, Timestamp, Utc};
+
+use crate::extension::{Extensions, FramingError, network_correction};
 use crate::packet::VERSION;
 use crate::{Header, Mode};
 
-/// Reads a request.
-pub(super) fn read(request: &[u8]) -> Result<Header, Dropped> {
+/// Reads a request; says also whether it asks for its own network correction (RFC 10030).
+pub(super) fn read(request: &[u8]) -> Result<(Header, bool), Dropped> {
     let header = Header::parse(request).ok_or(Dropped::TooShort)?;
     if !(1..=VERSION).contains(&header.version) {
         return Err(Dropped::Version(header.version));
@@ -21,7 +23,30 @@ pub(super) fn read(request: &[u8]) -> Result<Header, Dropped> {
     if extensions.mac().is_some() {
         return Err(Dropped::UnknownKey);
     }
-    Ok(header)
+    let asks = |field| network_correction::read(&field).is_some();
+    let asks = header.version == VERSION && extensions.fields().any(asks);
+    Ok((header, asks))
+}
+
+/// When a request came, and what it had met on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// When it arrived, by the served clock.
+    pub at: Timestamp<Utc>,
+    /// How long its way was longer than the wires: what transparent clocks say that they kept it,
+    /// and the time its frame took to come off the wire (RFC 10030). Zero if that is not known, as
+    /// it is not unless the NIC stamped it.
+    pub correction: Duration,
+}
+
+impl From<Timestamp<Utc>> for Received {
+    /// Nothing is known of its way.
+    fn from(at: Timestamp<Utc>) -> Self {
+        Self {
+            at,
+            correction: Duration::ZERO,
+        }
+    }
 }
 
 /// Why a datagram was left unanswered; always the sender's doing.

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entropy::test::Seeded;
-use crate::extension::FramingError;
+use crate::extension::{Extensions, FramingError, network_correction};
+use crate::over_ptp;
 
 fn system() -> SystemVariables {
     SystemVariables {
@@ -24,8 +25,8 @@ fn now() -> Timestamp<Utc> {
 
 /// Between a request's arrival and its reply's basic transmit timestamp.
 const TURNAROUND: Duration = Duration::from_micros(15);
-/// The precision of `system` as a duration, rounded up.
-const PRECISION: Duration = Duration::from_nanos(30);
+/// What a timestamp may differ by from the stamp it was made of.
+const BLUR: Duration = Duration::from_nanos(1);
 
 struct Rig {
     server: Server,
@@ -86,7 +87,7 @@ fn interleaved_request(origin: NtpTimestamp) -> Header {
 }
 
 fn near(timestamp: NtpTimestamp, instant: Timestamp<Utc>) -> bool {
-    timestamp.since(instant.into()).abs() <= PRECISION
+    timestamp.since(instant.into()).abs() <= BLUR
 }
 
 #[test]
@@ -133,27 +134,20 @@ fn the_reference_time_is_blurred_and_never_late() {
 }
 
 #[test]
-fn bits_below_the_precision_are_random() {
-    // RFC 5905 section 6. 2^-25 s leaves seven bits.
+fn bits_below_a_nanosecond_are_random_and_no_others() {
+    // RFC 5905 section 6. 2^-30 s leaves two bits, whatever precision is announced.
     let mut rig = Rig::new(0);
     let (mut receive, mut transmit) = (0, 0);
     for _ in 0..64 {
-        let mut reply = rig
-            .server
-            .handle(
-                &basic_request().to_bytes(),
-                now(),
-                &rig.system,
-                &mut rig.entropy,
-            )
-            .unwrap();
-        let reply = Header::parse(reply.write(now())).unwrap();
-        receive |= reply.receive.to_bits() ^ NtpTimestamp::from(now()).to_bits();
-        transmit |= reply.transmit.to_bits() ^ NtpTimestamp::from(now()).to_bits();
+        let mut reply = rig.handle(&basic_request().to_bytes()).unwrap();
+        let reply = Header::parse(reply.write(rig.now)).unwrap();
+        let instant = NtpTimestamp::from(rig.now).to_bits();
+        receive |= reply.receive.to_bits() ^ instant;
+        transmit = transmit.max(reply.transmit.to_bits() - (instant & !0b11));
     }
-    assert_eq!(receive | 1, 0x7f);
-    // The transmit timestamp must also be above the receive timestamp of the same instant.
-    assert!(transmit >= 0x7e);
+    assert_eq!(receive | 1, 0b11);
+    // The transmit timestamp is above the receive timestamp of the same instant.
+    assert_eq!(transmit, 0b100);
 }
 
 #[test]
@@ -189,7 +183,7 @@ fn versions_and_modes() {
         match rig.handle(&request.to_bytes()) {
             Ok(reply) => {
                 assert!((1..=4).contains(&version));
-                assert_eq!(reply.header.version, version);
+                assert_eq!(reply.header().version, version);
             }
             Err(dropped) => assert_eq!(dropped, Dropped::Version(version)),
         }
@@ -200,10 +194,10 @@ fn versions_and_modes() {
             ..interleaved_request(NtpTimestamp::from_bits(1))
         };
         match rig.handle(&request.to_bytes()) {
-            Ok(reply) if mode == Mode::Client => assert_eq!(reply.header.mode, Mode::Server),
+            Ok(reply) if mode == Mode::Client => assert_eq!(reply.header().mode, Mode::Server),
             Ok(reply) => {
                 assert_eq!(mode, Mode::SymmetricActive);
-                assert_eq!(reply.header.mode, Mode::SymmetricPassive);
+                assert_eq!(reply.header().mode, Mode::SymmetricPassive);
                 assert_eq!(
                     reply.tx_stamp_wanted(),
                     None,
@@ -433,27 +427,69 @@ fn a_clock_set_back_while_replying_makes_no_negative_turnaround() {
     assert_eq!(reply.transmit.fractions_since(reply.receive), 1);
 }
 
+/// `header` with a field that asks for the request's correction.
+fn asking(header: &Header) -> Vec<u8> {
+    [&header.to_bytes()[..], &network_correction::ASK].concat()
+}
+
+#[test]
+fn a_request_that_asks_is_told_what_its_way_cost() {
+    // RFC 10030.
+    let mut rig = Rig::new(8);
+    let request = asking(&basic_request());
+    for correction in [Duration::ZERO, Duration::from_micros(31)] {
+        let received = Received {
+            at: now(),
+            correction,
+        };
+        let mut reply = rig
+            .server
+            .handle(&request, received, &rig.system, &mut rig.entropy)
+            .unwrap();
+        let octets = reply.write(now()).to_vec();
+        assert_eq!(octets.len(), request.len());
+        let fields: Vec<_> = Extensions::parse(&octets).unwrap().fields().collect();
+        let [field] = fields[..] else {
+            panic!("{fields:?}")
+        };
+        let told = network_correction::read(&field).unwrap();
+        assert!((told - correction).abs() < BLUR, "{told:?}");
+        let message = reply.write_over_ptp(now(), 123, 7).to_vec();
+        let message = over_ptp::unwrap(&message, 123).unwrap();
+        assert_eq!(message.packet, octets, "the same over PTP");
+    }
+    let version_3 = Header {
+        version: 3,
+        ..basic_request()
+    };
+    let mut reply = rig.handle(&asking(&version_3)).unwrap();
+    assert_eq!(reply.write(now()).len(), 48, "version 3 has no fields");
+}
+
 proptest! {
     /// Whatever comes, nothing panics, no answer is longer than its request, and only requests
     /// are answered.
     #[test]
     fn answers_are_few_and_short(
         datagrams in prop::collection::vec(
-            (prop::collection::vec(any::<u8>(), 0..140), any::<bool>()), 1..40),
+            (prop::collection::vec(any::<u8>(), 0..140), any::<bool>(), any::<bool>()), 1..40),
         capacity in 0usize..4,
     ) {
         let mut rig = Rig::new(capacity);
-        for (mut datagram, request) in datagrams {
+        for (mut datagram, request, asks) in datagrams {
             if request && datagram.len() >= Header::LEN {
                 datagram[0] = 0x23;
                 datagram.truncate(datagram.len().next_multiple_of(4) - 4);
+            }
+            if asks {
+                datagram.extend(network_correction::ASK);
             }
             let Ok(mut reply) = rig.handle(&datagram) else { continue };
             let key = reply.tx_stamp_wanted();
             let tx = rig.now + TURNAROUND;
             let octets = reply.write(tx);
             prop_assert!(octets.len() <= datagram.len());
-            prop_assert_eq!(octets.len(), Header::LEN);
+            prop_assert!(octets.len() == Header::LEN || asks);
             let request = Header::parse(&datagram).unwrap();
             prop_assert!(matches!(request.mode, Mode::Client | Mode::SymmetricActive));
             let answer = Header::parse(octets).unwrap();

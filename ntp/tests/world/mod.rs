@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use clockwright_ntp::over_ptp::{self, DEFAULT_DOMAIN};
 use clockwright_ntp::{
     Action, Arrival, Client, ClientConfig, Entropy, Exchange, Header, KissCode, Leap, Measurement,
-    NtpTimestamp, ReferenceId, Rejection, Server, ServerConfig, SystemVariables, TxKey, TxToken,
+    NtpTimestamp, Received, ReferenceId, Rejection, Request, Server, ServerConfig, SystemVariables,
+    Transport, TxKey, TxToken,
 };
 use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
 
@@ -60,7 +62,29 @@ pub(crate) struct Conditions {
     pub(crate) forgery: u64,
     /// Percent of packets that an attacker, who sees all, replays some time later.
     pub(crate) replay: u64,
+    /// Percent of a client's transmit stamps that come twice.
+    pub(crate) stamp_duplication: u64,
 }
+
+/// What there is for NTP over PTP. The NICs of both stamp PTP packets, and no others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ptp {
+    /// Does the server answer over PTP?
+    pub(crate) served: bool,
+    /// Does the path carry it?
+    pub(crate) carried: bool,
+    /// Do the switches say how long they keep the packets? Then the jitter is theirs.
+    pub(crate) transparent: bool,
+    /// What they claim beyond the truth.
+    pub(crate) exaggeration: Duration,
+}
+
+/// How long a frame takes to come off the wire; part of the delay.
+pub(crate) const FRAME: Duration = Duration::from_nanos(752);
+/// Between the kernel's stamp of a request and the NIC's.
+pub(crate) const DRIVER_LAG: Duration = Duration::from_micros(3);
+/// Between the NIC's stamp of a reply and the kernel's.
+pub(crate) const WAKE_LAG: Duration = Duration::from_micros(5);
 
 impl Conditions {
     /// 100 us each way and nothing else.
@@ -73,6 +97,7 @@ impl Conditions {
         stamp_loss: 0,
         forgery: 0,
         replay: 0,
+        stamp_duplication: 0,
     };
 
     /// Everything at once.
@@ -85,6 +110,7 @@ impl Conditions {
         stamp_loss: 15,
         forgery: 30,
         replay: 30,
+        stamp_duplication: 30,
     };
 }
 
@@ -95,13 +121,16 @@ pub(crate) const SEND_LAG: Duration = Duration::from_micros(16);
 
 /// Something that happens to one of the two.
 enum Event {
-    AtServer(Vec<u8>),
-    AtClient(Vec<u8>),
-    ClientStamp(TxToken, Stamp<Raw>),
+    AtServer(Transport, Vec<u8>),
+    AtClient(Transport, Vec<u8>),
+    /// Which request, and its stamp.
+    ClientStamp(usize, Stamp<Raw>),
+    ClientStampsEnded(usize),
     ServerStamp(TxKey, Timestamp<Utc>),
 }
 
 /// What came out of the client.
+#[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) exchange: Exchange,
     pub(crate) measured: Measurement,
@@ -124,10 +153,16 @@ pub(crate) struct World {
     pub(crate) reachable: bool,
     /// Changes every reply on its way, if set.
     pub(crate) rewrite: Option<fn(Header) -> Header>,
+    /// What there is for NTP over PTP.
+    pub(crate) ptp: Ptp,
+    /// Requests sent by UDP and over PTP: `u`, `p`.
+    pub(crate) asked: String,
+    /// The tokens of all requests.
+    tokens: Vec<Option<TxToken>>,
     events: BTreeMap<u64, Event>,
     agenda: BinaryHeap<Reverse<(Timestamp<Raw>, u64)>>,
     next_event: u64,
-    captured: Vec<(bool, Vec<u8>)>,
+    captured: Vec<(bool, Transport, Vec<u8>)>,
 }
 
 impl World {
@@ -156,6 +191,14 @@ impl World {
             unusable: Vec::new(),
             reachable: false,
             rewrite: None,
+            ptp: Ptp {
+                served: false,
+                carried: true,
+                transparent: false,
+                exaggeration: Duration::ZERO,
+            },
+            asked: String::new(),
+            tokens: Vec::new(),
             events: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             next_event: 0,
@@ -200,27 +243,60 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::AtServer(octets) => self.serve(&octets),
-            Event::AtClient(octets) => {
-                let rx = Arrival::udp(Stamp::exact(self.now, StampKind::Kernel));
-                let _ = self.client.handle_datagram(&octets, rx, self.now);
+            Event::AtServer(Transport::Udp, octets) => {
+                let reply = self.serve(&octets, self.utc().into());
+                self.reply(Transport::Udp, reply);
             }
-            Event::ClientStamp(token, stamp) => {
-                self.client.stamped(&token, stamp);
-                self.client.stamps_ended(token);
+            Event::AtServer(Transport::Ptp, octets) => self.serve_over_ptp(&octets),
+            Event::AtClient(transport, octets) => self.receive(transport, &octets),
+            Event::ClientStamp(request, stamp) => {
+                if let Some(token) = &self.tokens[request] {
+                    self.client.stamped(token, stamp);
+                }
+            }
+            Event::ClientStampsEnded(request) => {
+                if let Some(token) = self.tokens[request].take() {
+                    self.client.stamps_ended(token);
+                }
             }
             Event::ServerStamp(key, at) => self.server.transmitted(key, at),
         }
     }
 
-    fn serve(&mut self, request: &[u8]) {
-        let utc = self.utc();
-        let Ok(mut reply) = self
-            .server
-            .handle(request, utc, &self.system, &mut self.dice)
-        else {
+    /// A datagram comes to the client.
+    fn receive(&mut self, transport: Transport, octets: &[u8]) {
+        let mut arrival = Arrival::udp(Stamp::exact(self.now, StampKind::Kernel));
+        if transport == Transport::Ptp {
+            let wire = self.now - WAKE_LAG;
+            arrival.stamps.note(Stamp::exact(wire, StampKind::Hardware));
+            arrival.frame = FRAME;
+            arrival.transport = transport;
+        }
+        let _ = self.client.handle_datagram(octets, arrival, self.now);
+    }
+
+    fn serve_over_ptp(&mut self, octets: &[u8]) {
+        let Ok(message) = over_ptp::unwrap(octets, DEFAULT_DOMAIN) else {
             return;
         };
+        let received = Received {
+            at: self.utc(),
+            correction: FRAME + message.correction,
+        };
+        if self.ptp.served {
+            let reply = self.serve(message.packet, received);
+            let reply = reply.map(|packet| over_ptp::wrap(&packet, DEFAULT_DOMAIN, 0).unwrap());
+            self.reply(Transport::Ptp, reply);
+        }
+    }
+
+    /// The server's answer to a packet, which leaves soon.
+    fn serve(&mut self, request: &[u8], received: Received) -> Option<Vec<u8>> {
+        let utc = received.at;
+        let mut reply = self
+            .server
+            .handle(request, received, &self.system, &mut self.dice)
+            .ok()?;
         let mut octets = reply.write(utc + TURNAROUND).to_vec();
         assert!(octets.len() <= request.len());
         if let Some(rewrite) = self.rewrite {
@@ -236,24 +312,20 @@ impl World {
                 Event::ServerStamp(key, left),
             );
         }
-        self.cross(&octets, TURNAROUND + SEND_LAG, false);
+        Some(octets)
+    }
+
+    fn reply(&mut self, transport: Transport, octets: Option<Vec<u8>>) {
+        if let Some(octets) = octets {
+            let lag = TURNAROUND + SEND_LAG;
+            self.cross(transport, &octets, lag, false);
+        }
     }
 
     fn drain(&mut self) {
         while let Some(action) = self.client.poll_action() {
             match action {
-                Action::Send(request) => {
-                    // The process reads its clock a little before the packet leaves.
-                    let lag = Duration::from_micros(12);
-                    let early = Stamp::exact(self.now, StampKind::Daemon);
-                    self.client.sent(&request.token, early);
-                    if !self.dice.chance(self.conditions.stamp_loss) {
-                        let stamp = Stamp::exact(self.now + lag, StampKind::Kernel);
-                        let latency = self.dice.up_to(self.conditions.stamp_latency);
-                        self.schedule(lag + latency, Event::ClientStamp(request.token, stamp));
-                    }
-                    self.cross(&request.payload, lag, true);
-                }
+                Action::Send(request) => self.send(request),
                 Action::Exchange(exchange) => self.seen.push(Seen {
                     exchange,
                     measured: exchange.measure(self.utc()),
@@ -266,18 +338,63 @@ impl World {
         }
     }
 
+    /// Sends a request: stamped by the process, the kernel and, over PTP, the NIC.
+    fn send(&mut self, request: Request) {
+        let Request {
+            payload,
+            token,
+            transport,
+            ..
+        } = request;
+        self.asked.push(match transport {
+            Transport::Udp => 'u',
+            Transport::Ptp => 'p',
+        });
+        // The process reads its clock a little before the packet leaves.
+        let lag = Duration::from_micros(12);
+        let early = Stamp::exact(self.now, StampKind::Daemon);
+        self.client.sent(&token, early);
+        let id = self.tokens.len();
+        self.tokens.push(Some(token));
+        let stamps = match transport {
+            Transport::Udp => &[(lag, StampKind::Kernel)][..],
+            Transport::Ptp => &[
+                (lag - DRIVER_LAG, StampKind::Kernel),
+                (lag, StampKind::Hardware),
+            ],
+        };
+        // In whatever order: each takes its own time.
+        let mut last = Duration::ZERO;
+        for (after, kind) in stamps {
+            let stamp = Stamp::exact(self.now + *after, *kind);
+            let copies = 1 + u64::from(self.dice.chance(self.conditions.stamp_duplication));
+            for _ in 0..copies {
+                if !self.dice.chance(self.conditions.stamp_loss) {
+                    let told = *after + self.dice.up_to(self.conditions.stamp_latency);
+                    last = last.max(told);
+                    self.schedule(told, Event::ClientStamp(id, stamp));
+                }
+            }
+        }
+        // Nobody knows that a lost one will not come.
+        if !self.dice.chance(self.conditions.stamp_loss) {
+            self.schedule(last, Event::ClientStampsEnded(id));
+        }
+        self.cross(transport, &payload, lag, true);
+    }
+
     /// A packet leaves after `lag`, for the server or the client.
-    fn cross(&mut self, octets: &[u8], lag: Duration, to_server: bool) {
+    fn cross(&mut self, transport: Transport, octets: &[u8], lag: Duration, to_server: bool) {
         if self.dice.chance(self.conditions.forgery) {
             let forged = self.forge(to_server);
-            self.arrive(forged, lag, to_server);
+            self.arrive(Transport::Udp, forged, lag, to_server);
         }
         if self.dice.chance(self.conditions.replay) && !self.captured.is_empty() {
             let which = usize::try_from(self.dice.roll()).unwrap() % self.captured.len();
-            let (to_server, octets) = self.captured[which].clone();
-            self.arrive(octets, lag, to_server);
+            let (to_server, transport, octets) = self.captured[which].clone();
+            self.arrive(transport, octets, lag, to_server);
         }
-        self.captured.push((to_server, octets.to_vec()));
+        self.captured.push((to_server, transport, octets.to_vec()));
         let copies = if self.dice.chance(self.conditions.duplication) {
             2
         } else {
@@ -285,19 +402,36 @@ impl World {
         };
         for _ in 0..copies {
             if !self.dice.chance(self.conditions.loss) {
-                self.arrive(octets.to_vec(), lag, to_server);
+                self.arrive(transport, octets.to_vec(), lag, to_server);
             }
         }
     }
 
-    fn arrive(&mut self, octets: Vec<u8>, lag: Duration, to_server: bool) {
-        let delay = lag + self.conditions.delay + self.dice.up_to(self.conditions.jitter);
-        let event = if to_server {
-            Event::AtServer
+    fn arrive(
+        &mut self,
+        transport: Transport,
+        mut octets: Vec<u8>,
+        lag: Duration,
+        to_server: bool,
+    ) {
+        if transport == Transport::Ptp && !self.ptp.carried {
+            return;
+        }
+        let kept = self.dice.up_to(self.conditions.jitter);
+        if transport == Transport::Ptp && self.ptp.transparent {
+            let told = kept + self.ptp.exaggeration;
+            let correction = i64::try_from(told.as_units() >> 16).unwrap();
+            octets[8..16].copy_from_slice(&correction.to_be_bytes());
+        }
+        let mut delay = lag + self.conditions.delay + kept;
+        if to_server {
+            self.schedule(delay, Event::AtServer(transport, octets));
         } else {
-            Event::AtClient
-        };
-        self.schedule(delay, event(octets));
+            if transport == Transport::Ptp {
+                delay += WAKE_LAG;
+            }
+            self.schedule(delay, Event::AtClient(transport, octets));
+        }
     }
 
     /// A packet that lies about the time by an hour, or kisses; all is known to its author but the
@@ -347,7 +481,7 @@ impl World {
                 .map(|offset| (measured.offset - *offset).abs())
                 .min();
             assert!(
-                error.unwrap() <= measured.delay.half() + tolerance,
+                error.unwrap() <= measured.delay.half() + measured.uncertainty + tolerance,
                 "{measured:?} {exchange:?}"
             );
             assert!(
@@ -355,6 +489,7 @@ impl World {
                 "{measured:?}"
             );
             assert!(exchange.t4.at <= *given);
+            assert_eq!(exchange.t1.kind, exchange.t4.kind, "never two kinds");
         }
         assert!(self.kisses.is_empty() || self.rewrite.is_some());
     }

@@ -2,6 +2,7 @@
 
 mod interleaved;
 mod noise;
+mod over_ptp;
 mod polling;
 mod replies;
 mod stamps;
@@ -180,6 +181,8 @@ impl Rig {
         let Client {
             config,
             stamping,
+            carriage,
+            ptp_domain,
             timers,
             polling,
             interleaving,
@@ -192,9 +195,10 @@ impl Rig {
             unanswered,
             reachable,
             port_bound,
+            sequence,
         } = &self.client;
         format!(
-            "{config:?} {stamping:?} {timers:?} {polling:?} {interleaving:?} {actions:?} {next_serial} \
+            "{config:?} {stamping:?} {carriage:?} {ptp_domain} {sequence} {timers:?} {polling:?} {interleaving:?} {actions:?} {next_serial} \
              {pending:?} {last:?} {reach} {unanswered} {reachable} {port_bound}"
         )
     }
