@@ -12,7 +12,9 @@
 //! | [`link`] | interfaces, listed and watched (rtnetlink) |
 //! | [`ethtool`] | what an interface can stamp and is set to, its speed (netlink, ioctl) |
 //! | [`hwtstamp`] | the words for that, and which setting to ask for |
-//! | [`ptp`] | `/dev/ptpN` |
+//! | [`ptp`] | `/dev/ptpN`: reading, external timestamps |
+//! | [`pps`] | `/dev/ppsN` |
+//! | [`vmclock`] | `/dev/vmclockN`: the clock of a hypervisor, as a page of memory |
 //! | [`net`] | interfaces and their addresses |
 //! | [`process`] | capabilities, life and death of processes |
 //! | [`wake`] | descriptors that wake tokio tasks |
@@ -33,8 +35,10 @@ pub mod hwtstamp;
 pub mod link;
 mod netlink;
 pub mod net;
+pub mod pps;
 pub mod process;
 pub mod ptp;
 pub mod socket;
 mod uapi;
+pub mod vmclock;
 pub mod wake;

@@ -4,7 +4,9 @@
 //! hardware ([`Device::cross_timestamp`]), readings each between two of the host's clock
 //! ([`Device::extended_offsets`]), and readings that share those edges ([`Device::offsets`]).
 
-use std::fs::File;
+mod external;
+
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::{fmt, io};
@@ -13,6 +15,8 @@ use clockwright_timebase::{Phc, Raw, TimeBase, Timestamp, Utc};
 
 use crate::clock::ClockId;
 use crate::uapi;
+
+pub use external::ExternalEvent;
 
 /// The most readings one call can make (`PTP_MAX_SAMPLES`).
 pub const MAX_READINGS: u32 = uapi::PTP_MAX_SAMPLES;
@@ -83,9 +87,18 @@ impl<B: TimeBase> fmt::Debug for Between<B> {
 }
 
 impl Device {
-    /// Opens the character device for reading, which suffices for everything here.
+    /// Opens the character device for reading, which suffices for reading the clock.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::from_file(File::open(path)?)
+    }
+
+    /// Opens the character device for reading and writing, which steering and stamping of
+    /// external events need.
+    pub fn open_to_change(path: &Path) -> io::Result<Self> {
+        Self::from_file(OpenOptions::new().read(true).write(true).open(path)?)
+    }
+
+    fn from_file(file: File) -> io::Result<Self> {
         let device = Self { file };
         // Something that is no clock answers ENOTTY here rather than garbage later.
         device.capabilities()?;
