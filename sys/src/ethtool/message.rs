@@ -244,3 +244,7 @@ fn emit(attributes: &[DefaultNla]) -> Vec<u8> {
 fn kind(name: u32) -> u16 {
     u16::try_from(name).unwrap_or(0)
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

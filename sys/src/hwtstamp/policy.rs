@@ -54,7 +54,7 @@ pub enum Plan {
 pub enum Lack {
     /// The NIC has no filter for them.
     NotOffered,
-    /// Another program set this filter, and the NIC has none that covers both.
+    /// Another program set this filter; the NIC has one for these packets, and none for both.
     Taken(RxFilter),
 }
 
@@ -174,27 +174,33 @@ fn wanted_rx(
     set: Option<RxFilter>,
     choice: FilterChoice,
 ) -> (RxFilter, Option<Lack>) {
-    // What others rely on, where it can be known.
-    let taken = set.and_then(Packets::of);
     let goals = goals(choice);
     for &goal in goals {
-        let found = match (set, taken) {
-            (Some(set), Some(taken)) if taken.contain(goal) => Some(set),
-            (_, Some(taken)) => narrowest(caps, taken.and(goal)),
-            (_, None) => widest(caps, goal),
-        };
-        if let Some(filter) = found {
+        if let Some(filter) = filter_for(caps, set, goal) {
             return (filter, None);
         }
     }
-    let lack = match (set, taken) {
+    let lack = match set {
         _ if goals.is_empty() => None,
-        (Some(set), taken) if taken != Some(Packets::NONE) => Some(Lack::Taken(set)),
+        Some(set) if goals.iter().any(|&goal| narrowest(caps, goal).is_some()) => {
+            Some(Lack::Taken(set))
+        }
         _ => Some(Lack::NotOffered),
     };
     // Unknown: any PTP program beside us keeps its stamps by the widest there is.
     let set = set.or_else(|| widest(caps, Packets::NONE));
     (set.unwrap_or(RxFilter::None), lack)
+}
+
+/// The filter for these packets and for whatever others rely on.
+fn filter_for(caps: &Capabilities, set: Option<RxFilter>, goal: Packets) -> Option<RxFilter> {
+    match (set, set.map(Packets::of)) {
+        (Some(set), Some(Some(taken))) if taken.contain(goal) => Some(set),
+        (_, Some(Some(taken))) => narrowest(caps, taken.and(goal)),
+        // Set, and who knows to what: only "all" is wider than that for certain.
+        (_, Some(None)) => narrowest(caps, Packets::ALL),
+        (_, None) => widest(caps, goal),
+    }
 }
 
 /// What the user would have stamped, the best first.
@@ -291,3 +297,7 @@ impl Packets {
         self.0.count_ones()
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

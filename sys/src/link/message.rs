@@ -106,3 +106,7 @@ fn number(attribute: &NlaBuffer<&[u8]>) -> Option<u32> {
         .ok()
         .filter(|&index| index != 0)
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;
