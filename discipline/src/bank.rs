@@ -185,6 +185,11 @@ impl Bank {
         self.for_each(|member| member.kalman.phase -= by);
     }
 
+    /// The clock was made to run faster by `by` (s/s): adds it to every frequency.
+    pub fn steer(&mut self, by: f64) {
+        self.for_each(|member| member.kalman.frequency += by);
+    }
+
     /// Makes every filter as uncertain as said, in addition: the clock or the path has changed.
     pub fn doubt(&mut self, more: Covariance) {
         self.for_each(|member| {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clockwright_sys::clock::{ClockId, bracket};
 use clockwright_sys::ptp::{Between, CrossTimestamp, Device, DeviceCapabilities, MAX_READINGS};
+use clockwright_sys::vmclock::{self, ClockStatus};
 use clockwright_timebase::{Duration, Phc, Raw, Timestamp, Utc};
 use libc::{EINVAL, ENOTTY, EOPNOTSUPP};
 
 use crate::band::{Band, Placed, on_raw};
-use crate::{PhcError, Selector};
+use crate::{PhcError, Selector, find};
 
 /// How a clock is compared with the host's; better ones first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,9 @@ pub enum Method {
     ExtendedUtc,
     /// Readings that share those edges (`PTP_SYS_OFFSET`).
     Basic,
+    /// The page of a hypervisor's clock (`/dev/vmclockN`), between two readings of
+    /// `CLOCK_MONOTONIC_RAW`.
+    Hypervisor,
 }
 
 impl Method {
@@ -32,6 +36,7 @@ impl Method {
             Self::Extended => "extended",
             Self::ExtendedUtc => "extended-utc",
             Self::Basic => "basic",
+            Self::Hypervisor => "hypervisor",
         }
     }
 
@@ -41,7 +46,7 @@ impl Method {
             Self::Precise => Some(Self::Extended),
             Self::Extended => Some(Self::ExtendedUtc),
             Self::ExtendedUtc => Some(Self::Basic),
-            Self::Basic => None,
+            Self::Basic | Self::Hypervisor => None,
         }
     }
 }
@@ -69,10 +74,10 @@ impl Reading {
     }
 }
 
-/// An open PTP hardware clock.
+/// An open PTP hardware clock, or a hypervisor's.
 #[derive(Debug)]
 pub struct Clock {
-    device: Device,
+    instrument: Instrument,
     path: PathBuf,
     /// The best method not known to fail.
     method: Method,
@@ -80,17 +85,54 @@ pub struct Clock {
     band: Band,
 }
 
+/// What is read.
+#[derive(Debug)]
+enum Instrument {
+    /// `/dev/ptpN`.
+    Ptp(Device),
+    /// `/dev/vmclockN`, with the marker that changes when the machine is moved, and the bound of
+    /// its error when it was last read.
+    Hypervisor {
+        device: vmclock::Device,
+        marker: u64,
+        bound: Option<Duration>,
+    },
+}
+
 impl Clock {
     /// Opens the clock that `selector` names, for reading.
     pub fn open(selector: &Selector) -> Result<Self, PhcError> {
         let path = selector.path()?;
-        let device = Device::open(&path).map_err(|error| PhcError::of_device(&path, error))?;
-        Ok(Self {
-            device,
+        let fault = |error| PhcError::of_device(&path, error);
+        let instrument = if is_hypervisors(&path) {
+            let device = vmclock::Device::open(&path).map_err(fault)?;
+            let state = device.read().map_err(fault)?.state;
+            Instrument::Hypervisor {
+                device,
+                marker: state.disruption_marker,
+                bound: None,
+            }
+        } else {
+            Instrument::Ptp(Device::open(&path).map_err(fault)?)
+        };
+        Ok(Self::new(instrument, path))
+    }
+
+    /// Opens the clock that `selector` names, for steering it and for stamping events.
+    pub fn open_to_change(selector: &Selector) -> Result<Self, PhcError> {
+        let path = selector.path()?;
+        let device =
+            Device::open_to_change(&path).map_err(|error| PhcError::of_device(&path, error))?;
+        Ok(Self::new(Instrument::Ptp(device), path))
+    }
+
+    fn new(instrument: Instrument, path: PathBuf) -> Self {
+        Self {
+            instrument,
             path,
             method: Method::Precise,
             band: Band::default(),
-        })
+        }
     }
 
     /// The character device.
@@ -98,26 +140,65 @@ impl Clock {
         &self.path
     }
 
-    /// The clock's id for `clockwright_sys::adjust`; valid as long as this is.
-    pub fn id(&self) -> ClockId {
-        self.device.clock_id()
+    /// The device, for its events and its id for `clockwright_sys::adjust`; `None` of a
+    /// hypervisor's clock.
+    pub fn device(&self) -> Option<&Device> {
+        match &self.instrument {
+            Instrument::Ptp(device) => Some(device),
+            Instrument::Hypervisor { .. } => None,
+        }
+    }
+
+    /// The clock's id for `clockwright_sys::adjust`; valid as long as this is. `None` of a
+    /// hypervisor's clock, which nobody in the machine can steer.
+    pub fn id(&self) -> Option<ClockId> {
+        self.device().map(Device::clock_id)
     }
 
     /// What the clock can do.
     pub fn capabilities(&self) -> Result<DeviceCapabilities, PhcError> {
-        self.device
-            .capabilities()
-            .map_err(|error| self.fault(error))
+        match &self.instrument {
+            Instrument::Ptp(device) => device.capabilities().map_err(|error| self.fault(error)),
+            Instrument::Hypervisor { .. } => Ok(DeviceCapabilities::default()),
+        }
+    }
+
+    /// How wrong the clock itself says it may be: a hypervisor's clock, and Amazon's (ENA). `None`
+    /// where it does not say.
+    pub fn error_bound(&self) -> Option<Duration> {
+        match &self.instrument {
+            Instrument::Ptp(_) => find::error_bound(&self.path),
+            Instrument::Hypervisor { bound, .. } => *bound,
+        }
     }
 
     /// Reads the clock by the best method it supports, remembering which that is.
     ///
     /// Takes microseconds to a fraction of a millisecond, most of it bus transactions. Some
     /// clocks limit how often they may be read (ENA: 125 times a second).
+    ///
+    /// # Errors
+    /// [`PhcError::Moved`] once after a virtual machine was moved: what was known of the clock,
+    /// and of the host's oscillator, is void.
     pub fn read(&mut self) -> Result<Reading, PhcError> {
-        let device = &self.device;
-        let (method, batch) = try_methods(self.method, |method| attempt(device, method))
-            .map_err(|error| PhcError::of_device(&self.path, error))?;
+        let path = &self.path;
+        let (method, batch) = match &mut self.instrument {
+            Instrument::Ptp(device) => try_methods(self.method, |method| attempt(device, method))
+                .map_err(|error| PhcError::of_device(path, error))?,
+            Instrument::Hypervisor {
+                device,
+                marker,
+                bound,
+            } => {
+                let looked = look(device).map_err(|error| PhcError::of_device(path, error))?;
+                *bound = looked.bound;
+                if std::mem::replace(marker, looked.marker) != looked.marker {
+                    self.band = Band::default();
+                    return Err(PhcError::Moved(path.clone()));
+                }
+                (Method::Hypervisor, looked.batch)
+            }
+        };
         if method != self.method {
             self.method = method;
             self.band = Band::default();
@@ -137,6 +218,50 @@ impl Clock {
     fn fault(&self, error: io::Error) -> PhcError {
         PhcError::of_device(&self.path, error)
     }
+}
+
+/// Is this the clock of a hypervisor?
+fn is_hypervisors(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with("vmclock"))
+}
+
+/// Looks at a hypervisor's clock.
+struct Looked {
+    batch: Batch,
+    marker: u64,
+    bound: Option<Duration>,
+}
+
+/// Reads a hypervisor's clock a few times.
+fn look(device: &vmclock::Device) -> io::Result<Looked> {
+    const TIMES: usize = 8;
+    let mut between = Vec::with_capacity(TIMES);
+    let mut last = device.read()?;
+    for _ in 0..TIMES {
+        let reading = device.read()?;
+        if reading.state.status == ClockStatus::Unreliable {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // The marker is that of all readings, or the next call will see it change.
+        if reading.state.disruption_marker == last.state.disruption_marker {
+            between.push(Between {
+                before: reading.before,
+                phc: Timestamp::from_epoch(reading.state.time_at(reading.counter)),
+                after: reading.after,
+            });
+        }
+        last = reading;
+    }
+    Ok(Looked {
+        batch: Batch::Read {
+            between,
+            error: Duration::ZERO,
+        },
+        marker: last.state.disruption_marker,
+        bound: last.state.max_error_at(last.counter),
+    })
 }
 
 /// Tries methods from `first` on until one is supported; other errors end the search, so that a
@@ -210,7 +335,7 @@ fn attempt(device: &Device, method: Method) -> io::Result<Batch> {
             error: Duration::ZERO,
         }),
         Method::ExtendedUtc => bracketed(|| device.extended_offsets(MAX_READINGS)),
-        Method::Basic => bracketed(|| device.offsets(MAX_READINGS)),
+        Method::Basic | Method::Hypervisor => bracketed(|| device.offsets(MAX_READINGS)),
     }
 }
 

@@ -25,6 +25,9 @@ pub enum PhcError {
     /// Nothing that was read can be used: the system clock was stepped meanwhile, or the driver
     /// returned nonsense. The next reading may succeed.
     NoReading(PathBuf),
+    /// The virtual machine was moved to another host: what was known of this clock, and of the
+    /// oscillator, is void. The next reading begins anew.
+    Moved(PathBuf),
     /// The kernel refused for another reason.
     Kernel(PathBuf, io::Error),
 }
@@ -85,6 +88,11 @@ impl fmt::Display for PhcError {
             Self::NoReading(path) => write!(
                 f,
                 "{}: no usable reading (was the system clock stepped just now?)",
+                path.display()
+            ),
+            Self::Moved(path) => write!(
+                f,
+                "{}: this virtual machine was moved to another host; starting afresh",
                 path.display()
             ),
             Self::Kernel(path, error) => write!(f, "{}: {error}", path.display()),

@@ -1,10 +1,12 @@
 //! Which clocks this host has.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{fmt, fs, io};
 
 use clockwright_sys::{hwtstamp, net};
+use clockwright_timebase::Duration;
 
 use crate::PhcError;
 
@@ -20,6 +22,10 @@ pub struct Found {
     pub name: String,
     /// The character device.
     pub path: PathBuf,
+    /// N of the physical clock that this one is a view of, if it is virtual.
+    pub physical: Option<u32>,
+    /// Virtual clocks made of it. As long as there are some, nobody can steer it.
+    pub virtual_clocks: u32,
 }
 
 /// Names a clock.
@@ -104,8 +110,7 @@ fn list_in(class: &Path) -> Result<Vec<Found>, PhcError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let file_name = entry.file_name();
-        let number = file_name.to_str().and_then(|name| name.strip_prefix("ptp"));
-        let Some(index) = number.and_then(|n| n.parse().ok()) else {
+        let Some(index) = index_in(&file_name) else {
             continue;
         };
         // A clock that vanished since the listing began has no name any more.
@@ -116,10 +121,37 @@ fn list_in(class: &Path) -> Result<Vec<Found>, PhcError> {
             index,
             name: name.trim_end().to_owned(),
             path: device(index),
+            physical: physical_of(&entry.path()),
+            virtual_clocks: number_in(&entry.path().join("n_vclocks")).unwrap_or(0),
         });
     }
     found.sort_by_key(|found| found.index);
     Ok(found)
+}
+
+/// N of `ptpN`.
+fn index_in(name: &OsStr) -> Option<u32> {
+    name.to_str()?.strip_prefix("ptp")?.parse().ok()
+}
+
+/// The parent of a virtual clock is the clock it is a view of; that of a physical one is the
+/// device that it is in.
+fn physical_of(entry: &Path) -> Option<u32> {
+    index_in(fs::read_link(entry.join("device")).ok()?.file_name()?)
+}
+
+fn number_in<N: FromStr>(file: &Path) -> Option<N> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// The bound of a clock's error where its driver publishes one: Amazon's ENA.
+pub(crate) fn error_bound(path: &Path) -> Option<Duration> {
+    error_bound_in(Path::new(CLASS), path)
+}
+
+fn error_bound_in(class: &Path, path: &Path) -> Option<Duration> {
+    let file = class.join(path.file_name()?).join("device/phc_error_bound");
+    number_in(&file).map(Duration::from_nanos)
 }
 
 #[cfg(test)]
@@ -169,6 +201,23 @@ mod tests {
         assert!(
             matches!(&error, PhcError::NoSuchName(name, known) if name == "igb" && known.len() == 2)
         );
+    }
+
+    #[test]
+    fn virtual_clocks_and_bounds_are_known() {
+        let class = Class::new("virtual");
+        class.add("ptp0", Some("ice"));
+        class.add("ptp1", Some("ptp0_virt"));
+        fs::write(class.0.join("ptp0/n_vclocks"), "1\n").unwrap();
+        fs::create_dir(class.0.join("ptp0/device")).unwrap();
+        fs::write(class.0.join("ptp0/device/phc_error_bound"), "4200\n").unwrap();
+        std::os::unix::fs::symlink("../ptp0", class.0.join("ptp1/device")).unwrap();
+        let found = list_in(&class.0).unwrap();
+        assert_eq!((found[0].physical, found[0].virtual_clocks), (None, 1));
+        assert_eq!((found[1].physical, found[1].virtual_clocks), (Some(0), 0));
+        let bound = |path| error_bound_in(&class.0, Path::new(path));
+        assert_eq!(bound("/dev/ptp0"), Some(Duration::from_nanos(4200)));
+        assert_eq!(bound("/dev/ptp9"), None);
     }
 
     #[test]

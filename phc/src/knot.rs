@@ -44,6 +44,9 @@ pub(crate) enum Link {
         bend_s: f64,
         surprising: bool,
     },
+    /// It ran, and then this program changed its frequency, which is known better than a reading
+    /// could tell: the knot before says it all.
+    Turned { wander: f64 },
     /// It was set.
     Set { by: Duration },
 }
@@ -63,10 +66,11 @@ impl Knot {
         matches!(self.link, Link::Set { .. })
     }
 
-    /// Of two places for one stamp of a clock that was set, the nearer one: stamps are asked for
-    /// while they are fresh. Where both are about as near, the uncertainty has room for both.
+    /// Of two places for one stamp of a clock that was set, the likelier one: stamps are asked for
+    /// while they are fresh, and seldom after the newest reading. Where both are about as likely,
+    /// the uncertainty has room for both.
     pub(crate) fn nearer(&self, ahead: Instant, behind: Instant) -> Instant {
-        let near = if ahead.at - self.at < self.at - behind.at {
+        let near = if (ahead.at - self.at) * 4 < self.at - behind.at {
             ahead
         } else {
             behind
@@ -94,11 +98,14 @@ impl Knot {
     pub(crate) fn between(&self, older: &Self, stamp: Timestamp<Phc>) -> Option<Instant> {
         match self.link {
             Link::First => None,
-            Link::Ran { .. } => {
-                let inside = self.raw_of(stamp).max(older.at).min(self.at);
-                let (phc, _) = self.shown_between(older, inside);
-                // The two agree but for what bends the path, which is little over what is left.
-                let at = inside + (stamp - phc);
+            Link::Ran { .. } | Link::Turned { .. } => {
+                let mut at = self.raw_of(stamp);
+                // What the path is bent by is small, so that this ends within a nanosecond's
+                // fraction.
+                for _ in 0..4 {
+                    let inside = at.max(older.at).min(self.at);
+                    at = inside + (stamp - self.shown_between(older, inside).0);
+                }
                 if at < older.at || at > self.at + TOLERANCE {
                     return None;
                 }
@@ -148,7 +155,7 @@ impl Knot {
     /// Standard deviation of the phase `after_s` later (or earlier), s.
     fn sd_after(&self, after_s: f64) -> f64 {
         let wander = match self.link {
-            Link::Ran { wander, .. } => wander,
+            Link::Ran { wander, .. } | Link::Turned { wander } => wander,
             Link::First | Link::Set { .. } => 0.0,
         };
         let variance = self.state.covariance.after(after_s, wander).phase;

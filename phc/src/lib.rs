@@ -14,7 +14,7 @@ mod tracked;
 mod tracker;
 
 pub use clock::{Clock, Method, Reading};
-pub use clockwright_sys::ptp::DeviceCapabilities;
+pub use clockwright_sys::ptp::{Device, DeviceCapabilities, ExternalEvent};
 pub use error::PhcError;
 pub use find::{Found, Selector, list, of_interface};
 pub use tracked::Tracked;

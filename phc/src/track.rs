@@ -16,12 +16,16 @@ pub(crate) const LARGEST_CHANGE: f64 = 1e-3;
 const FIRST_FREQUENCY_SD: f64 = 200e-6;
 /// Wander to begin with, s/s per √s.
 const FIRST_WANDER: f64 = 1e-9;
-/// Cross-timestamps may be less exact than their zero delay says: PCIe PTM allows 50 ns to each
+/// Cross-timestamps may be less exact than their zero delay says: PTM allows 50 ns to each
 /// clock domain, s.
 const MOST_NOISE_S: f64 = 50e-9;
 /// A frequency that changed between two readings may have changed late, and then by this many
 /// times what it would have taken over the whole time.
 const BENDS: f64 = 5.0;
+/// How exactly drivers set a clock, s.
+const SETTING_SD_S: f64 = 20e-6;
+/// How long a call that changes a clock's frequency takes, s.
+const CALL_S: f64 = 5e-6;
 /// Resolution of the best clocks, s.
 const RESOLUTION_S: f64 = 1e-9;
 /// Differences over less time than this show the noise of readings, s; longer ones, the clock.
@@ -187,6 +191,47 @@ impl Track {
                 wander,
                 bend_s: seen.by_s.abs(),
                 surprising: seen.is_surprising,
+            },
+        }
+    }
+
+    /// The state after this program changed frequency (s/s) and phase of the clock at `at`.
+    pub(crate) fn turned(
+        &mut self,
+        last: &Knot,
+        at: Timestamp<Raw>,
+        frequency: f64,
+        by: Duration,
+    ) -> Knot {
+        let over_s = (at - last.at).as_secs_f64();
+        let wander = self.bank.hypothesis().wander();
+        self.bank.advance(over_s);
+        let drifted = Duration::from_secs_f64(self.bank.state().phase);
+        self.bank.shift(drifted.as_secs_f64());
+        self.bank.steer(frequency);
+        let is_set = by != Duration::ZERO;
+        if is_set {
+            self.bank.doubt(Covariance {
+                phase: SETTING_SD_S * SETTING_SD_S,
+                ..NOTHING
+            });
+        } else {
+            // The instant is known only as well as the call that changed it was short.
+            self.bank.doubt(Covariance {
+                phase: (frequency * CALL_S).powi(2),
+                ..NOTHING
+            });
+        }
+        Knot {
+            at,
+            offset: last.offset + drifted + by,
+            state: *self.bank.state(),
+            half_width_s: last.half_width_s,
+            unsettled: last.unsettled,
+            link: if is_set {
+                Link::Set { by }
+            } else {
+                Link::Turned { wander }
             },
         }
     }

@@ -74,6 +74,7 @@ pub struct Tracker {
     /// Newest last.
     knots: VecDeque<Knot>,
     method: Option<Method>,
+    last_reading: Option<Timestamp<Raw>>,
     readings: u64,
     poor: u64,
     jumps: u64,
@@ -96,8 +97,31 @@ impl Tracker {
         }
         if taken != Taken::Poor {
             self.method = Some(reading.method);
+            self.last_reading = Some(reading.raw);
         }
         taken
+    }
+
+    /// This program has changed the clock's frequency at `at`, by `by` (s/s): what is known of it
+    /// stays as good as it was.
+    pub fn steered(&mut self, at: Timestamp<Raw>, by: f64) {
+        self.turned(at, by, Duration::ZERO);
+    }
+
+    /// This program has added `by` to the clock at `at`. Drivers do that by reading and writing
+    /// the clock, so that the next reading will tell how much it really was.
+    pub fn stepped(&mut self, at: Timestamp<Raw>, by: Duration) {
+        self.turned(at, 0.0, by);
+    }
+
+    fn turned(&mut self, at: Timestamp<Raw>, frequency: f64, by: Duration) {
+        let (Some(track), Some(last)) = (&mut self.track, self.knots.back()) else {
+            return;
+        };
+        if at > last.at {
+            let knot = track.turned(last, at, frequency, by);
+            self.remember(knot);
+        }
     }
 
     /// When a stamp was taken; `None` before the first reading.
@@ -145,7 +169,7 @@ impl Tracker {
 
     /// The instant of the newest reading that was not poor.
     pub fn last_reading(&self) -> Option<Timestamp<Raw>> {
-        self.knots.back().map(|knot| knot.at)
+        self.last_reading
     }
 
     /// Does it take another reading to know what the clock is doing: is the newest the first, or

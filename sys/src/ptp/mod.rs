@@ -27,8 +27,8 @@ pub struct Device {
     file: File,
 }
 
-/// What a clock can do (`struct ptp_clock_caps`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a clock can do (`struct ptp_clock_caps`); by default nothing but tell the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeviceCapabilities {
     /// The largest frequency adjustment, in ppb; 0 = it cannot be steered.
     pub max_adjustment_ppb: u32,
