@@ -81,7 +81,7 @@ impl Conversation {
                 continue;
             }
             for message in messages(&bytes) {
-                let message = message.map_err(garbled)?;
+                let message = message.map_err(|error| garbled(&error))?;
                 // What is left of an earlier question that ended with an error.
                 if message.header.sequence_number != self.sequence {
                     continue;
@@ -142,6 +142,73 @@ pub(crate) fn messages<A: NetlinkDeserializable>(
 }
 
 /// The kernel's answer could not be read.
-pub(crate) fn garbled(error: DecodeError) -> io::Error {
+fn garbled(error: &DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// A message's type and what is in it.
+    #[derive(Debug, PartialEq)]
+    struct Plain(u16, Vec<u8>);
+
+    impl NetlinkDeserializable for Plain {
+        type Error = Infallible;
+
+        fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
+            Ok(Self(header.message_type, payload.to_vec()))
+        }
+    }
+
+    fn message(length: u32, message_type: u16, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(message_type.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn read(datagram: &[u8]) -> Vec<Option<Plain>> {
+        messages(datagram)
+            .map(|message| match message.ok()?.payload {
+                NetlinkPayload::InnerMessage(plain) => Some(plain),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_datagram_has_many_messages_each_padded() {
+        let first = message(17, 20, &[1, 0, 0, 0]);
+        let last = message(18, 21, &[2, 3]);
+        let expected = [Some(Plain(20, vec![1])), Some(Plain(21, vec![2, 3]))];
+        assert_eq!(read(&[first, last].concat()), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_datagram() {
+        let good = message(16, 20, &[]);
+        for length in [0, 4, 15, 33, u32::MAX] {
+            let bad = message(length, 21, &good);
+            let datagram = [good.clone(), bad].concat();
+            assert_eq!(read(&datagram), [Some(Plain(20, vec![])), None], "{length}");
+        }
+        assert_eq!(read(&good[..15]), []);
+    }
+
+    #[test]
+    fn the_kernels_refusal_is_its_error() {
+        let mut conversation = Conversation::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+        let mut link = netlink_packet_route::link::LinkMessage::default();
+        link.header.index = u32::MAX >> 1;
+        let question = netlink_packet_route::RouteNetlinkMessage::GetLink(link);
+        for _ in 0..2 {
+            let answer = conversation.ask::<_, Plain>(question.clone());
+            assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        }
+    }
 }

@@ -132,7 +132,8 @@ pub(super) fn statistics(answer: &[u8]) -> Option<TxStampStatistics> {
 pub(super) fn config(answer: &[u8]) -> Option<Config> {
     let one = |kind| {
         let bits = bits(find(answer, kind)?);
-        (bits.count_ones() == 1).then(|| bits.trailing_zeros().cast_signed())
+        bits.is_power_of_two()
+            .then(|| bits.trailing_zeros().cast_signed())
     };
     Some(Config {
         flags: find(answer, uapi::ETHTOOL_A_TSCONFIG_HWTSTAMP_FLAGS)

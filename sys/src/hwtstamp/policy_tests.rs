@@ -22,8 +22,8 @@ fn nic(filters: &[RxFilter]) -> Capabilities {
     }
 }
 
-fn set(tx: TxType, rx: RxFilter) -> Option<Config> {
-    Some(Config { flags: 0, tx, rx })
+fn set(tx: TxType, rx: RxFilter) -> Config {
+    Config { flags: 0, tx, rx }
 }
 
 const OFF: Option<Config> = Some(Config {
@@ -97,7 +97,7 @@ fn what_another_program_set_stays_if_it_covers_what_we_want() {
         (RxFilter::PtpV2Event, FilterChoice::Ptp),
         (RxFilter::PtpV2Event, FilterChoice::None),
     ] {
-        let current = set(TxType::On, rx);
+        let current = Some(set(TxType::On, rx));
         assert!(
             matches!(
                 wanted(&caps, current, choice),
@@ -110,7 +110,7 @@ fn what_another_program_set_stays_if_it_covers_what_we_want() {
 
 #[test]
 fn beside_a_ptp_program_the_filter_is_widened_or_kept() {
-    let ptp4l = set(TxType::On, RxFilter::PtpV2L2Event);
+    let ptp4l = Some(set(TxType::On, RxFilter::PtpV2L2Event));
     // Both programs are served by "all".
     let rich = nic(&[RxFilter::All, RxFilter::NtpAll, RxFilter::PtpV2L2Event]);
     assert_eq!(outcome(&rich, ptp4l, AUTO), (RxFilter::All, None));
@@ -123,10 +123,10 @@ fn beside_a_ptp_program_the_filter_is_widened_or_kept() {
     assert_eq!(outcome(&ptp, ptp4l, AUTO), (RxFilter::PtpV2Event, None));
     // "ntp-all" would take ptp4l's stamps.
     let either = nic(&[RxFilter::NtpAll, RxFilter::PtpV2L2Event]);
-    let taken = Some(Lack::Taken(RxFilter::PtpV2L2Event));
+    let taken = Lack::Taken(RxFilter::PtpV2L2Event);
     for (choice, lack) in [
-        (AUTO, taken),
-        (UDP_ONLY, taken),
+        (AUTO, Some(taken)),
+        (UDP_ONLY, Some(taken)),
         (FilterChoice::All, Some(Lack::NotOffered)),
         (FilterChoice::Ptp, Some(Lack::NotOffered)),
     ] {
@@ -135,14 +135,14 @@ fn beside_a_ptp_program_the_filter_is_widened_or_kept() {
             (RxFilter::PtpV2L2Event, lack)
         );
     }
-    let taken = taken.unwrap().to_string();
+    let taken = taken.to_string();
     assert!(taken.contains("ptpv2-l2-event"), "{taken}");
 }
 
 #[test]
 fn a_filter_of_unknown_reach_gives_way_to_all_only() {
     for rx in [RxFilter::Some, RxFilter::Unknown(16)] {
-        let current = set(TxType::On, rx);
+        let current = Some(set(TxType::On, rx));
         let rich = nic(&[RxFilter::All, RxFilter::NtpAll]);
         assert_eq!(outcome(&rich, current, AUTO), (RxFilter::All, None));
         let poor = nic(&[RxFilter::NtpAll, RxFilter::PtpV2Event]);
@@ -173,10 +173,10 @@ fn transmission_is_switched_on_and_one_step_left_alone() {
         Plan::Set { config, .. } | Plan::Keep { config, .. } => config.tx,
         Plan::NoHardware => panic!("no hardware"),
     };
-    assert_eq!(tx(set(TxType::Off, RxFilter::All)), TxType::On);
+    assert_eq!(tx(Some(set(TxType::Off, RxFilter::All))), TxType::On);
     assert_eq!(tx(None), TxType::On);
     for theirs in [TxType::OneStepSync, TxType::OneStepP2p, TxType::Unknown(7)] {
-        assert_eq!(tx(set(theirs, RxFilter::None)), theirs);
+        assert_eq!(tx(Some(set(theirs, RxFilter::None))), theirs);
     }
     // Some NICs stamp only what they receive.
     let deaf = Capabilities {

@@ -34,8 +34,8 @@ fn index(kind: u16, index: u32) -> Vec<u8> {
 
 fn kind_of(kind: &str) -> Vec<u8> {
     let kind = attribute(1, &[kind.as_bytes(), &[0]].concat());
-    let data = attribute(2 | 0x8000, &[1, 2, 3, 4]);
-    attribute(18 | 0x8000, &[data, kind].concat())
+    let data = attribute(0x8002, &[1, 2, 3, 4]);
+    attribute(0x8012, &[data, kind].concat())
 }
 
 const LINK: u16 = 5;
