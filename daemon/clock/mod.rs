@@ -1,16 +1,20 @@
-//! The clock that is disciplined: the system's, or a virtual one.
+//! The clock that is disciplined: the system's, a PTP hardware clock, or a virtual one.
 //!
 //! A clock is read against a [`Timescale`], and steered, where that is possible, by frequency
 //! (relative to that timescale) and by steps.
 
 mod observed;
+mod phc;
 mod simulated;
 mod system;
+mod tai;
 mod timescale;
 
 pub use observed::Observed;
+pub use phc::Hardware;
 pub use simulated::Simulated;
 pub use system::System;
+pub use tai::tai_offset;
 pub use timescale::{Implausible, Pace, Timescale, Window};
 
 use std::io;
@@ -105,7 +109,8 @@ pub trait Helm {
 /// clock is steered all the same, since it is the process's own.
 ///
 /// # Errors
-/// The system clock can be steered, but the kernel refuses to hand it over.
+/// The system clock can be steered, but the kernel refuses to hand it over; or there is no such
+/// PTP hardware clock.
 pub fn open(config: &ClockConfig, no_adjust: bool) -> Result<Box<dyn Clock>, AdjustError> {
     match &config.kind {
         ClockKind::Virtual => {
@@ -113,10 +118,10 @@ pub fn open(config: &ClockConfig, no_adjust: bool) -> Result<Box<dyn Clock>, Adj
             let drift = wrong.drift.as_ppm() * 1e-6;
             Ok(Box::new(Simulated::new(wrong.error, drift)))
         }
-        ClockKind::Phc(name) => Err(AdjustError::Kernel(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("{name} cannot be disciplined yet"),
-        ))),
+        ClockKind::Phc(name) => match Hardware::open(name, config.timescale, no_adjust) {
+            Ok(clock) => Ok(Box::new(clock)),
+            Err(error) => Err(AdjustError::Kernel(io::Error::other(error))),
+        },
         ClockKind::System if no_adjust => Ok(Box::new(Observed::new(Steering::Disabled))),
         ClockKind::System => match adjust::can_steer() {
             Ok(()) => Ok(Box::new(System::take_over()?)),

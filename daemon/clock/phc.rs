@@ -1,0 +1,232 @@
+//! A PTP hardware clock, disciplined instead of the system's.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use clockwright_discipline::ClockReading;
+use clockwright_phc::{PhcError, Tracked};
+use clockwright_sys::adjust::{self, AdjustError, Announcement};
+use clockwright_sys::clock::{self, ClockId};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
+use tracing::{info, warn};
+
+use super::tai::tai_offset;
+use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate};
+use crate::config::{self, PhcName};
+use crate::control::{ClockName, Steering};
+
+/// A reading younger than this serves for what the clock shows now.
+const FRESH: Duration = Duration::from_millis(20);
+/// One as old as this serves for what it showed when a packet came or went.
+const RECENT: Duration = Duration::from_secs(1);
+/// How far apart the readings are by which its frequency is known before anything is steered.
+const APART: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// A PTP hardware clock that shows TAI or UTC, read through its tracker and steered by its driver.
+/// The system clock is not touched.
+#[derive(Debug)]
+pub struct Hardware {
+    timescale: Timescale,
+    tracked: RefCell<Tracked>,
+    id: ClockId,
+    shows: config::Timescale,
+    steering: Steering,
+    /// The largest adjustment its driver takes, s/s.
+    largest: f64,
+    /// The adjustment in force, s/s.
+    adjustment: f64,
+}
+
+impl Hardware {
+    /// Opens the clock; with `no_adjust` it is only watched.
+    ///
+    /// # Errors
+    /// There is no such clock, or it cannot be read.
+    pub fn open(
+        name: &PhcName,
+        shows: config::Timescale,
+        no_adjust: bool,
+    ) -> Result<Self, PhcError> {
+        let (mut tracked, mut steering) = open(name, no_adjust)?;
+        let Some(id) = tracked.clock().id() else {
+            return Err(PhcError::NotAClock(tracked.path().to_owned()));
+        };
+        let largest = f64::from(tracked.clock().capabilities()?.max_adjustment_ppb) * 1e-9;
+        let adjustment = adjust::read(id).map_or(0.0, |state| state.rate);
+        if steering == Steering::Adjusting
+            && matches!(
+                adjust::set_frequency(id, adjustment),
+                Err(AdjustError::NotPermitted)
+            )
+        {
+            steering = Steering::NotPermitted;
+        }
+        read_twice(&mut tracked)?;
+        Ok(Self {
+            timescale: Timescale::host(),
+            tracked: RefCell::new(tracked),
+            id,
+            shows,
+            steering,
+            largest,
+            adjustment,
+        })
+    }
+
+    /// What UTC is when the clock shows what it shows, less what it shows.
+    fn ahead(&self) -> Duration {
+        match self.shows {
+            config::Timescale::Tai => tai_offset(),
+            config::Timescale::Utc => Duration::ZERO,
+        }
+    }
+
+    /// Reads the clock where its last reading is older than `max_age`. One that cannot be read for
+    /// a moment is extrapolated.
+    fn refresh(&self, max_age: Duration) {
+        let refreshed = self.tracked.borrow_mut().refresh(clock::raw_now(), max_age);
+        match refreshed {
+            Ok(Some(clockwright_phc::Taken::Jumped { by })) => warn!(
+                "{}: another program has set this clock by {:+.9} s. Two programs must not steer \
+                 one clock: look for ptp4l, phc2sys or ts2phc",
+                self.tracked.borrow().path().display(),
+                by.as_secs_f64()
+            ),
+            Ok(_) => {}
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    fn shown(&self, at: Timestamp<Raw>) -> Timestamp<Utc> {
+        let shown = self.tracked.borrow().tracker().time_at(at);
+        // There is one: it was read when it was opened.
+        let (shown, _) = shown.unwrap_or((Timestamp::EPOCH, Duration::ZERO));
+        shown.shifted_to(-self.ahead())
+    }
+}
+
+/// Opens the clock for steering, or for reading where that is all that is allowed.
+fn open(name: &PhcName, no_adjust: bool) -> Result<(Tracked, Steering), PhcError> {
+    let selector = name.selector();
+    if no_adjust {
+        return Tracked::open(&selector).map(|tracked| (tracked, Steering::Disabled));
+    }
+    match Tracked::open_to_change(&selector) {
+        Ok(tracked) => Ok((tracked, Steering::Adjusting)),
+        Err(PhcError::NotPermitted(_)) => {
+            Tracked::open(&selector).map(|tracked| (tracked, Steering::NotPermitted))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a clock until its frequency is known.
+fn read_twice(tracked: &mut Tracked) -> Result<(), PhcError> {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+    let began = Instant::now();
+    while tracked.tracker().status().readings < 3 {
+        tracked.refresh(clock::raw_now(), Duration::ZERO)?;
+        if began.elapsed() > PATIENCE {
+            return Err(PhcError::NoReading(tracked.path().to_owned()));
+        }
+        std::thread::sleep(APART);
+    }
+    info!(
+        "{}: {:+.3} ppm against the host's oscillator",
+        tracked.path().display(),
+        tracked.tracker().status().frequency_ppm
+    );
+    Ok(())
+}
+
+impl Clock for Hardware {
+    fn name(&self) -> ClockName {
+        ClockName::Phc(self.tracked.borrow().path().display().to_string())
+    }
+
+    fn steering(&self) -> Steering {
+        self.steering
+    }
+
+    fn timescale(&self) -> &Timescale {
+        &self.timescale
+    }
+
+    fn read(&self) -> ClockReading {
+        self.refresh(FRESH);
+        let raw = clock::raw_now();
+        ClockReading {
+            raw,
+            clock: self.shown(raw),
+        }
+    }
+
+    fn now(&self) -> Timestamp<Utc> {
+        self.refresh(RECENT);
+        self.shown(clock::raw_now())
+    }
+
+    fn window(&self) -> Window {
+        // Somebody else may be steering the system clock.
+        self.timescale.window(Pace::steady(kernel_rate()))
+    }
+
+    fn time_of(
+        &self,
+        stamp: Timestamp<Utc>,
+        window: &Window,
+    ) -> Result<Timestamp<Utc>, Implausible> {
+        let instant = window.instant_of(stamp)?;
+        Ok(self.time_at(instant, window))
+    }
+
+    fn time_at(&self, at: Timestamp<Raw>, _: &Window) -> Timestamp<Utc> {
+        self.refresh(RECENT);
+        self.shown(at)
+    }
+
+    fn rate(&self) -> f64 {
+        self.tracked.borrow().tracker().status().frequency_ppm * 1e-6
+    }
+
+    fn true_error(&self) -> Option<Duration> {
+        None
+    }
+
+    fn stamps_packets(&self) -> bool {
+        // The kernel stamps by the system clock, and the stamps of the NIC pass through a tracker
+        // that knows when its clock was set.
+        false
+    }
+
+    fn helm(&mut self) -> Option<&mut dyn Helm> {
+        (self.steering == Steering::Adjusting).then_some(self)
+    }
+}
+
+impl Helm for Hardware {
+    /// The clock has an oscillator of its own: what is set is the difference to what it does now.
+    fn set_frequency(&mut self, frequency: f64) -> Result<(), AdjustError> {
+        self.refresh(FRESH);
+        let wanted = self.adjustment + (frequency - self.rate());
+        let wanted = wanted.clamp(-self.largest, self.largest);
+        let applied = adjust::set_frequency(self.id, wanted)?;
+        let by = applied - self.adjustment;
+        self.adjustment = applied;
+        let mut tracked = self.tracked.borrow_mut();
+        tracked.tracker_mut().steered(clock::raw_now(), by);
+        Ok(())
+    }
+
+    fn step(&mut self, by: Duration) -> Result<(), AdjustError> {
+        let stepped = adjust::step(self.id, by)?;
+        let mut tracked = self.tracked.borrow_mut();
+        tracked.tracker_mut().stepped(clock::raw_now(), stepped);
+        Ok(())
+    }
+
+    fn announce(&mut self, _: &Announcement) -> Result<(), AdjustError> {
+        // The kernel speaks of the system clock only.
+        Ok(())
+    }
+}
