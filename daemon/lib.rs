@@ -8,6 +8,7 @@ pub mod demo;
 pub mod interfaces;
 pub mod measure;
 pub mod output;
+pub mod probe;
 pub mod query;
 pub mod run;
 pub mod set;

@@ -8,7 +8,7 @@ use crate::config::ServerName;
 
 /// Where `run` and `check` look for the configuration when `-c` is not given.
 pub const DEFAULT_CONFIG: &str = "/etc/clockwright/clockwright.toml";
-/// Where `status` and `sources` look for the daemon when `--socket` is not given.
+/// Where `status`, `sources` and `timestamps` look for the daemon when `--socket` is not given.
 pub const DEFAULT_SOCKET: &str = "/run/clockwright/control.sock";
 
 /// Exit codes, at the end of every `--help`.
@@ -42,6 +42,10 @@ pub enum Command {
     Status(ViewArgs),
     /// The time sources of the running daemon, and what it thinks of each
     Sources(ViewArgs),
+    /// Who stamps packets on which interface, and why not better
+    Timestamps(ViewArgs),
+    /// What this host can timestamp, what will be used, and the configuration that makes use of it
+    Probe(ProbeArgs),
     /// Watch three hosts in a private network find the time, without touching this one
     Demo(DemoArgs),
     /// A host of the demo: how `demo` starts `run` in a network of its own
@@ -118,7 +122,18 @@ pub struct SetArgs {
     pub family: FamilyArgs,
 }
 
-/// `clockwright status` and `clockwright sources`.
+/// `clockwright probe`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ProbeArgs {
+    /// The interfaces to look at; all that have a device if none is given
+    #[arg(value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `clockwright status`, `clockwright sources` and `clockwright timestamps`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct ViewArgs {
     /// Print JSON

@@ -9,7 +9,7 @@ use clap::Parser;
 
 pub use args::{
     CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, DemoHostArgs, FamilyArgs,
-    QueryArgs, RunArgs, SetArgs, SimArgs, ViewArgs,
+    ProbeArgs, QueryArgs, RunArgs, SetArgs, SimArgs, ViewArgs,
 };
 pub use exit::Exit;
 
@@ -35,6 +35,8 @@ fn dispatch(command: &Command) -> Exit {
         Command::Check(args) => check::main(args),
         Command::Status(args) => view::main(args, view::Subject::Status),
         Command::Sources(args) => view::main(args, view::Subject::Sources),
+        Command::Timestamps(args) => view::main(args, view::Subject::Timestamps),
+        Command::Probe(args) => crate::probe::main(args),
         Command::Sim(args) => crate::sim::main(args),
         Command::Demo(args) => crate::demo::main(args),
         Command::DemoHost(args) => crate::demo::host_main(args),

@@ -1,4 +1,4 @@
-//! `clockwright status` and `clockwright sources`: ask the daemon and show its answer.
+//! `clockwright status`, `sources` and `timestamps`: ask the daemon and show its answer.
 
 use std::io;
 use std::time::Duration;
@@ -7,8 +7,10 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, ViewArgs};
-use crate::control::{AskError, Request, SourceReport, StatusReport, ask};
-use crate::output::{Paint, Screen, after_writing, complain, print, source_lines, status_lines};
+use crate::control::{AskError, Request, SourceReport, StatusReport, TimestampsReport, ask};
+use crate::output::{
+    Paint, Screen, after_writing, complain, print, source_lines, status_lines, timestamp_lines,
+};
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) enum Subject {
     Status,
     /// The sources.
     Sources,
+    /// The timestamps.
+    Timestamps,
 }
 
 /// One answer of the daemon as lines, and the exit code it means.
@@ -59,6 +63,13 @@ fn picture(args: &ViewArgs, subject: Subject) -> Result<Picture, AskError> {
             let sources: Vec<SourceReport> = ask(&args.socket, Request::Sources)?;
             (
                 lines(args, &sources, || source_lines(&sources, paint)),
+                Exit::Done,
+            )
+        }
+        Subject::Timestamps => {
+            let report: TimestampsReport = ask(&args.socket, Request::Timestamps)?;
+            (
+                lines(args, &report, || timestamp_lines(&report, paint)),
                 Exit::Done,
             )
         }

@@ -1,5 +1,6 @@
 //! What people read: aligned columns, SI units, colour only on a terminal.
 
+mod probe;
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;
@@ -9,10 +10,13 @@ mod status;
 mod style;
 mod table;
 mod text;
+mod timestamps;
 
+pub use probe::probe_lines;
 pub use screen::{Screen, after_writing, complain, print};
 pub use sources::source_lines;
 pub use status::status_lines;
 pub use style::{Paint, Style};
 pub use table::{Align, Cell, Table};
-pub use text::printable;
+pub use text::{printable, wrapped};
+pub use timestamps::timestamp_lines;

@@ -7,6 +7,7 @@ use crate::control::{
     RxReport, SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering,
     TimestampsReport, TransportReport, TxStampReport,
 };
+use crate::probe::{ClockProbe, InterfaceProbe, ProbeReport, Stamping};
 
 /// A daemon at work.
 pub(crate) fn status() -> StatusReport {
@@ -273,5 +274,153 @@ fn software() -> InterfaceReport {
         tx_stamps: TxStampReport::default(),
         fallbacks: Vec::new(),
         last_fallback: None,
+    }
+}
+
+/// A host with a NIC that stamps everything, one for PTP only, one without hardware, a bond, and the
+/// clock of its hypervisor.
+pub(crate) fn probe() -> ProbeReport {
+    ProbeReport {
+        kernel: "6.12.57".to_owned(),
+        net_admin: false,
+        interfaces: vec![able(), for_ptp(), without_hardware(), bond()],
+        clocks: vec![nic_clock(), closed_clock(), hypervisor_clock()],
+        configuration: "[[source]]\nserver = \"time.example.net\"    # yours".to_owned(),
+    }
+}
+
+fn able() -> InterfaceProbe {
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    InterfaceProbe {
+        name: "eth0".to_owned(),
+        index: 2,
+        kind: "device".to_owned(),
+        running: true,
+        driver: Some("igc".to_owned()),
+        link_speed_bps: Some(2.5e9),
+        master: Some("bond0".to_owned()),
+        below: Vec::new(),
+        tx_hardware: true,
+        rx_hardware: true,
+        tx_kernel: true,
+        rx_kernel: true,
+        tx_types: words(&["off", "on"]),
+        rx_filters: words(&["none", "all"]),
+        tx_type: Some("off".to_owned()),
+        rx_filter: Some("none".to_owned()),
+        tx_type_wanted: Some("on".to_owned()),
+        rx_filter_wanted: Some("all".to_owned()),
+        clock: Some("/dev/ptp0".to_owned()),
+        stamping: Stamping::Hardware,
+        judgement: "hardware timestamps".to_owned(),
+        reasons: words(&["the daemon sets transmit on, receive all, which takes CAP_NET_ADMIN"]),
+    }
+}
+
+fn for_ptp() -> InterfaceProbe {
+    InterfaceProbe {
+        name: "eth1".to_owned(),
+        index: 3,
+        driver: Some("bcmgenet".to_owned()),
+        link_speed_bps: Some(1e9),
+        master: None,
+        rx_filters: vec!["none".to_owned(), "ptpv2-l4-event".to_owned()],
+        rx_filter_wanted: Some("ptpv2-l4-event".to_owned()),
+        clock: Some("/dev/ptp1".to_owned()),
+        stamping: Stamping::HardwareOverPtp,
+        judgement: "hardware timestamps where the server answers NTP over PTP, software \
+                    timestamps elsewhere"
+            .to_owned(),
+        reasons: Vec::new(),
+        ..able()
+    }
+}
+
+fn without_hardware() -> InterfaceProbe {
+    InterfaceProbe {
+        name: "eth2".to_owned(),
+        index: 4,
+        running: false,
+        driver: Some("virtio_net".to_owned()),
+        link_speed_bps: None,
+        master: None,
+        tx_hardware: false,
+        rx_hardware: false,
+        tx_types: Vec::new(),
+        rx_filters: Vec::new(),
+        tx_type: None,
+        rx_filter: None,
+        tx_type_wanted: None,
+        rx_filter_wanted: None,
+        clock: None,
+        stamping: Stamping::Software,
+        judgement: "software timestamps".to_owned(),
+        reasons: vec!["the driver, virtio_net, does not stamp in hardware".to_owned()],
+        ..able()
+    }
+}
+
+fn bond() -> InterfaceProbe {
+    InterfaceProbe {
+        name: "bond0".to_owned(),
+        index: 5,
+        kind: "bond".to_owned(),
+        running: true,
+        driver: Some("bonding".to_owned()),
+        below: vec!["eth0".to_owned()],
+        stamping: Stamping::Hardware,
+        judgement: "stamped by eth0 below it".to_owned(),
+        reasons: Vec::new(),
+        ..without_hardware()
+    }
+}
+
+fn nic_clock() -> ClockProbe {
+    ClockProbe {
+        path: "/dev/ptp0".to_owned(),
+        name: Some("igc".to_owned()),
+        interfaces: vec!["eth0".to_owned()],
+        method: Some("extended".to_owned()),
+        read_delay_s: Some(1.42e-6),
+        noise_s: Some(8.1e-9),
+        frequency_ppm: Some(-3.412),
+        offset_s: Some(37.000_001),
+        max_adjustment_ppm: Some(62.5e3),
+        cross_timestamps: true,
+        external_timestamps: 2,
+        virtual_clocks: Vec::new(),
+        error: None,
+    }
+}
+
+fn closed_clock() -> ClockProbe {
+    ClockProbe {
+        path: "/dev/ptp1".to_owned(),
+        name: Some("bcm-ptp".to_owned()),
+        interfaces: vec!["eth1".to_owned()],
+        method: None,
+        read_delay_s: None,
+        noise_s: None,
+        frequency_ppm: None,
+        offset_s: None,
+        max_adjustment_ppm: None,
+        cross_timestamps: false,
+        external_timestamps: 0,
+        virtual_clocks: Vec::new(),
+        error: Some("/dev/ptp1: not permitted to open it".to_owned()),
+    }
+}
+
+fn hypervisor_clock() -> ClockProbe {
+    ClockProbe {
+        path: "/dev/ptp2".to_owned(),
+        name: Some("KVM virtual PTP".to_owned()),
+        interfaces: Vec::new(),
+        method: Some("precise".to_owned()),
+        read_delay_s: Some(0.0),
+        offset_s: Some(-12.3e-6),
+        max_adjustment_ppm: Some(0.0),
+        external_timestamps: 0,
+        ..nic_clock()
     }
 }

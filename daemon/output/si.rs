@@ -34,6 +34,20 @@ pub fn signed(seconds: f64) -> String {
     }
 }
 
+/// A rate of bits: `25 Gb/s`, `100 Mb/s`, `2.5 Gb/s`.
+pub fn rate(bits_per_second: f64) -> String {
+    const UNITS: [(&str, f64); 4] = [("Tb/s", 1e12), ("Gb/s", 1e9), ("Mb/s", 1e6), ("kb/s", 1e3)];
+    if !bits_per_second.is_finite() {
+        return "-".to_owned();
+    }
+    let (unit, scale) = UNITS
+        .into_iter()
+        .find(|(_, scale)| bits_per_second >= *scale)
+        .unwrap_or(("b/s", 1.0));
+    // Links have round speeds: 2.5, 10, 100; digits beyond the first would be noise.
+    format!("{} {unit}", (bits_per_second / scale * 10.0).round() / 10.0)
+}
+
 /// A frequency with its sign: `+12.345 ppm`.
 pub fn ppm(ppm: f64) -> String {
     if ppm.is_finite() {
@@ -93,6 +107,14 @@ mod tests {
         }
         assert_eq!(span(25e-6), "25.0 us");
         assert_eq!(ppm(-12.3456), "-12.346 ppm");
+    }
+
+    #[test]
+    fn rates_are_round() {
+        assert_eq!(rate(1e9), "1 Gb/s");
+        assert_eq!(rate(2.5e9), "2.5 Gb/s");
+        assert_eq!(rate(10e6), "10 Mb/s");
+        assert_eq!(rate(400e9), "400 Gb/s");
     }
 
     #[test]

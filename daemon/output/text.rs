@@ -26,6 +26,22 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// `text` in lines of at most `width` characters, broken between words; only a longer word makes a
+/// longer line.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Takes one column and has no effect besides. Format characters such as the bidirectional
 /// controls are not `is_control`, and no name needs them.
 fn is_plain(c: char) -> bool {
@@ -45,6 +61,13 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(printable("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
         assert_eq!(printable(&"x".repeat(300)).chars().count(), 256);
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("a bb ccc dddd", 6), ["a bb", "ccc", "dddd"]);
+        assert_eq!(wrapped("too-long-a-word x", 6), ["too-long-a-word", "x"]);
+        assert_eq!(wrapped("", 6), Vec::<String>::new());
     }
 
     proptest! {
