@@ -10,7 +10,7 @@ use super::fallback::Fallback;
 use super::notice::Notice;
 
 /// A clock that could not be read or opened is tried again after this long.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// All clocks in use, by their devices.
 #[derive(Debug, Default)]

@@ -21,6 +21,8 @@ mod report;
 mod stamp;
 mod table;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use convert::Freshness;
 pub use fallback::Fallback;

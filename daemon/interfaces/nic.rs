@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clockwright_sys::ethtool::Ethtool;
 use clockwright_sys::hwtstamp::{
-    self, Capabilities, Config, FilterChoice, HwtstampError, Plan, Receives, RxFilter,
+    self, Capabilities, Config, FilterChoice, HwtstampError, Receives,
 };
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
@@ -115,28 +115,19 @@ impl Nic {
     /// Brings the device to stamp what is wanted and can be had. Reads first: what is set already
     /// and suffices stays, whoever set it.
     pub(super) fn configure(&mut self, interface: u32, access: Access, ethtool: &mut Ethtool) {
-        let set = ethtool.config(interface).ok();
-        let mut able = self.capabilities;
-        self.grant = loop {
-            match hwtstamp::wanted(&able, set, self.wishes.filter) {
-                Plan::NoHardware => break Grant::Config(Config::OFF),
-                Plan::Keep { config, .. } => break Grant::Config(config),
-                Plan::Set { .. } if access == Access::Look => {
-                    break Grant::Config(set.unwrap_or(Config::OFF));
-                }
-                Plan::Set { config: wanted, .. } => match ethtool.set_config(interface, wanted) {
-                    Ok(granted) => break Grant::Config(granted),
-                    // The driver offers more filters than it has: the next best one.
-                    Err(HwtstampError::FilterImpossible(..)) if wanted.rx != RxFilter::None => {
-                        able = able.without_rx(wanted.rx);
-                    }
-                    // What is in force may still be of use.
-                    Err(error) => match set {
-                        Some(config) if config.stamps_tx() => break Grant::Config(config),
-                        _ => break Grant::Refused(error),
-                    },
-                },
-            }
+        if access == Access::Look {
+            self.grant = Grant::Config(ethtool.config(interface).unwrap_or(Config::OFF));
+            return;
+        }
+        self.grant = match ethtool.arrange(interface, self.wishes.filter) {
+            Ok(arranged) => match (arranged.config, arranged.refused) {
+                // What is in force may still be of use.
+                (Some(config), None) => Grant::Config(config),
+                (Some(config), Some(_)) if config.stamps_tx() => Grant::Config(config),
+                (_, Some(error)) => Grant::Refused(error),
+                (None, None) => Grant::Config(Config::OFF),
+            },
+            Err(error) => Grant::Refused(error),
         };
     }
 
@@ -230,6 +221,39 @@ impl Nic {
                 known: Duration::ZERO,
                 doubt: Duration::from_nanos(bits * 1000 / i64::from(SLOWEST_MBPS)),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+impl Wishes {
+    /// Nothing in particular.
+    pub(super) const fn none() -> Self {
+        Self {
+            filter: FilterChoice::None,
+            tx_compensation: Duration::ZERO,
+            rx_compensation: Duration::ZERO,
+            clock: None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Nic {
+    /// One that is on no host.
+    pub(super) fn made_up(
+        capabilities: Capabilities,
+        grant: Grant,
+        speed_mbps: Option<u32>,
+    ) -> Self {
+        Self {
+            capabilities,
+            clock: Path::new("/dev/null").into(),
+            grant,
+            speed_mbps,
+            wishes: Wishes::none(),
+            speed_read: Timestamp::EPOCH,
+            suspected: None,
         }
     }
 }

@@ -11,6 +11,8 @@ use clockwright_sys::link::{self, Change, Kind, Link};
 use clockwright_sys::socket::{LoopBack, Stamping};
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
 
+use tracing::trace;
+
 use super::clocks::Clocks;
 use super::fallback::Fallback;
 use super::latency::Latency;
@@ -66,7 +68,7 @@ pub(super) enum Hardware {
 }
 
 impl Interface {
-    fn new(link: Link) -> Self {
+    pub(super) fn new(link: Link) -> Self {
         Self {
             link,
             hardware: Hardware::None,
@@ -172,16 +174,20 @@ impl Interfaces {
     /// What sockets are to be asked for: hardware stamps, where anything gives them.
     pub fn stamping(&self) -> Stamping {
         if self.any_hardware() {
-            Stamping {
-                hardware: true,
-                // The packet that comes back with its stamp says which device sent it.
-                loop_back: LoopBack::Packet,
-                ..Stamping::KERNEL
-            }
+            Self::HARDWARE
         } else {
             Stamping::KERNEL
         }
     }
+
+    /// What sockets that stay open are to be asked for, since an interface that stamps may come
+    /// later: hardware stamps, where there are any.
+    pub const HARDWARE: Stamping = Stamping {
+        hardware: true,
+        // The packet that comes back with its stamp says which device sent it.
+        loop_back: LoopBack::Packet,
+        ..Stamping::KERNEL
+    };
 
     /// Does any interface stamp in hardware?
     pub fn any_hardware(&self) -> bool {
@@ -266,6 +272,12 @@ impl Interfaces {
         let fallback = (kind != StampKind::Hardware)
             .then(|| fallback.unwrap_or_else(|| found.reason(direction, transport)));
         found.tally.count(direction, kind, fallback);
+        trace!(
+            interface = found.link.name,
+            ?direction,
+            "{kind} stamp{}",
+            fallback.map(|why| format!(": {why}")).unwrap_or_default()
+        );
         if matches!(fallback, Some(Fallback::Missing | Fallback::Filter)) {
             self.review(interface, now);
         }
@@ -430,7 +442,7 @@ impl Interfaces {
     }
 
     /// The names an interface can be configured by: its own, and those of what is above it.
-    fn names_of(&self, index: u32) -> Vec<String> {
+    pub(super) fn names_of(&self, index: u32) -> Vec<String> {
         let mut indices = vec![index];
         let mut at = 0;
         while let Some(&below) = indices.get(at) {

@@ -14,7 +14,9 @@ use tracing::{debug, info, warn};
 
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
-use super::serve::{self, Answering, ListenError, Servers};
+use super::desk::Answering;
+use super::ptp::PtpInbox;
+use super::serve::{self, ListenError, Servers};
 use super::sources::{Sources, Turnover};
 use super::stamping::Stamper;
 use super::state::StateFile;
@@ -23,7 +25,9 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
 use crate::control::Steering;
 use crate::interfaces::Interfaces;
-use crate::measure::{Event, Family, Instruments, PortId, Unresolved, Wakes, resolve};
+use crate::measure::{
+    Event, Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
+};
 use crate::output::si::signed;
 
 /// How often what has been learnt is saved.
@@ -64,6 +68,8 @@ pub(super) struct Daemon {
     pub(super) sources: Sources,
     pub(super) servers: Servers,
     pub(super) instruments: Instruments,
+    /// Buffers for what comes over PTP; absent only while they are being read.
+    pub(super) ptp_inbox: Option<PtpInbox>,
     pub(super) wakes: Wakes,
     pub(super) limiter: Limiter,
     pub(super) counts: Counts,
@@ -104,6 +110,8 @@ impl Daemon {
     /// A daemon that has not asked anybody yet. To be called within the tokio runtime.
     pub(super) fn new(parts: Parts) -> Self {
         let now = parts.clock.timescale().now();
+        let stamping = &parts.config.timestamping;
+        let ptp = PtpPorts::new(stamping.ptp_transport, stamping.ptp_domain);
         let sources: Vec<_> = parts.config.servers().cloned().collect();
         let mut daemon = Self {
             main_file: parts.main_file,
@@ -115,7 +123,8 @@ impl Daemon {
             discipline: parts.discipline,
             sources: Sources::default(),
             servers: Servers::new(),
-            instruments: Instruments::new(parts.wakes.clone(), parts.interfaces),
+            instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
+            ptp_inbox: Some(PtpInbox::new()),
             wakes: parts.wakes,
             limiter: Limiter::default(),
             counts: Counts::default(),
@@ -140,8 +149,9 @@ impl Daemon {
     /// # Errors
     /// One of them cannot be opened; then nothing has changed.
     pub(super) fn listen_on(&mut self, addresses: &[SocketAddr]) -> Result<(), ListenError> {
-        let stamping = self.instruments.stamping();
-        self.servers.listen_on(addresses, stamping, &self.wakes)
+        self.servers.listen_on(addresses, &self.wakes)?;
+        self.serve_over_ptp();
+        Ok(())
     }
 
     /// When something is due next, and what a timer of the kernel has to count until then.
@@ -185,6 +195,8 @@ impl Daemon {
             self.save();
         }
         if !due.is_empty() {
+            self.serve_over_ptp();
+            self.instruments.ptp.close_idle(raw_now());
             self.tell();
         }
     }
@@ -194,6 +206,8 @@ impl Daemon {
         let source = SourceId(id.owner);
         if id.owner == serve::OWNER {
             self.answer(id);
+        } else if id.owner == PTP_OWNER {
+            self.handle_ptp_port(id);
         } else if let Some(member) = self.sources.member_mut(source) {
             member
                 .asked
@@ -222,6 +236,11 @@ impl Daemon {
         };
         let denied = self.servers.counts().denied;
         self.servers.handle_port(id, &mut answering);
+        self.tell_of_denial(denied);
+    }
+
+    /// Logs whose request was not answered, if there are more than `denied` by now.
+    pub(super) fn tell_of_denial(&mut self, denied: u64) {
         let counts = self.servers.counts();
         if counts.denied != denied
             && let Some(address) = counts.last_denied
@@ -236,6 +255,7 @@ impl Daemon {
         self.instruments
             .interfaces
             .handle_changes(changes, raw_now());
+        self.serve_over_ptp();
         self.tell_of_interfaces();
     }
 
@@ -298,7 +318,7 @@ impl Daemon {
     }
 
     /// Takes in what an association has to say.
-    fn handle_events(&mut self, id: SourceId) {
+    pub(super) fn handle_events(&mut self, id: SourceId) {
         while let Some(event) = self
             .sources
             .member_mut(id)

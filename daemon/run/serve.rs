@@ -1,24 +1,17 @@
 //! Answering the hosts that ask us.
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::{fmt, io};
 
 use clockwright_discipline::Status;
-use clockwright_ntp::{
-    Entropy, Leap, ReferenceId, Server, ServerConfig as Protocol, ServerStatistics,
-    SystemVariables, Transport, TxKey,
-};
-use clockwright_sys::clock::raw_now;
-use clockwright_sys::socket::{
-    ErrorQueue, Message, Options, QueueItem, RecvBatch, Stamping, Transmit, TxId, UdpSocket,
-};
-use clockwright_timebase::{Duration, StampKind, Timestamp, Utc};
+use clockwright_ntp::{Leap, ReferenceId, ServerStatistics, SystemVariables, Transport};
+use clockwright_sys::socket::{ErrorQueue, Options, QueueItem, RecvBatch};
+use clockwright_timebase::{Duration, Timestamp, Utc};
 
+use super::desk::{Answering, Carried, Desk, ServeCounts};
 use super::reference;
-use super::stamping::Stamper;
-use crate::config::{LocalConfig, ServerConfig};
-use crate::interfaces::Sent;
+use crate::config::LocalConfig;
+use crate::interfaces::Interfaces;
 use crate::measure::{Port, PortId, Wakes};
 
 /// The owner of the servers' ports: no source has this number.
@@ -30,9 +23,6 @@ const BATCH: usize = 32;
 const PAYLOAD: usize = 1280;
 /// Batches answered before the rest of the daemon has its turn.
 const ROUNDS: usize = 8;
-/// Replies whose transmit stamp is awaited. The kernel gives it within microseconds.
-const AWAITED: usize = 256;
-
 /// A listening socket.
 #[derive(Debug)]
 struct Listener {
@@ -70,50 +60,15 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
-/// What the servers have seen besides the protocol's own counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct ServeCounts {
-    /// Requests from addresses that are not allowed.
-    pub(super) denied: u64,
-    /// The last of those addresses.
-    pub(super) last_denied: Option<IpAddr>,
-    /// Replies that the kernel did not take.
-    pub(super) unsent: u64,
-}
-
 /// All sockets that serve, and the state they share.
 #[derive(Debug)]
 pub(super) struct Servers {
     listeners: Vec<Listener>,
     opened: u32,
-    server: Server,
-    awaited: VecDeque<Awaited>,
+    /// Where they are answered.
+    pub(super) desk: Desk,
     requests: RecvBatch,
     queue: ErrorQueue,
-    counts: ServeCounts,
-}
-
-/// A reply whose transmit stamp is awaited.
-#[derive(Debug)]
-struct Awaited {
-    port: PortId,
-    id: TxId,
-    key: TxKey,
-    sent: Sent,
-    /// The kind of the request's receive stamp, which the reply's is to match.
-    received: StampKind,
-}
-
-/// What a request is answered with.
-pub(super) struct Answering<'a> {
-    /// The served clock, and the interfaces that stamp.
-    pub(super) stamper: Stamper<'a>,
-    /// What is said about it.
-    pub(super) variables: &'a SystemVariables,
-    /// Who is answered.
-    pub(super) config: &'a ServerConfig,
-    /// Random numbers.
-    pub(super) entropy: &'a mut dyn Entropy,
 }
 
 impl Servers {
@@ -122,11 +77,9 @@ impl Servers {
         Self {
             listeners: Vec::new(),
             opened: 0,
-            server: Server::new(Protocol::default()),
-            awaited: VecDeque::with_capacity(AWAITED),
+            desk: Desk::new(),
             requests: RecvBatch::new(BATCH, PAYLOAD),
             queue: ErrorQueue::new(BATCH, 128),
-            counts: ServeCounts::default(),
         }
     }
 
@@ -137,7 +90,6 @@ impl Servers {
     pub(super) fn listen_on(
         &mut self,
         addresses: &[SocketAddr],
-        stamping: Stamping,
         wakes: &Wakes,
     ) -> Result<(), ListenError> {
         let mut fresh = Vec::new();
@@ -151,7 +103,7 @@ impl Servers {
                 serial: self.opened,
             };
             let options = Options {
-                stamping,
+                stamping: Interfaces::HARDWARE,
                 // The address may come up after the daemon does.
                 freebind: true,
                 ..Options::new(*address)
@@ -180,18 +132,17 @@ impl Servers {
 
     /// The served clock was stepped.
     pub(super) fn clock_stepped(&mut self) {
-        self.awaited.clear();
-        self.server.clock_stepped();
+        self.desk.clock_stepped();
     }
 
     /// What the protocol has counted.
     pub(super) const fn statistics(&self) -> &ServerStatistics {
-        self.server.statistics()
+        self.desk.server.statistics()
     }
 
     /// What was counted besides.
     pub(super) const fn counts(&self) -> ServeCounts {
-        self.counts
+        self.desk.counts
     }
 
     /// Answers what has arrived at a port.
@@ -230,21 +181,9 @@ impl Servers {
             let QueueItem::Stamp(stamp) = item else {
                 continue;
             };
-            let is_it = |awaited: &Awaited| awaited.port == port.id() && awaited.id == stamp.id;
-            let Some(at) = self.awaited.iter().position(is_it) else {
-                continue;
-            };
-            let awaited = &self.awaited[at];
-            let about = (awaited.sent, awaited.received);
-            let left = answering
-                .stamper
-                .departure(&stamp, about, Transport::Udp, &window);
-            if let Some(left) = left.at {
-                self.server.transmitted(awaited.key, left);
-            }
-            if left.is_last {
-                self.awaited.remove(at);
-            }
+            let stamper = &mut answering.stamper;
+            self.desk
+                .stamped(port.id(), &stamp, Transport::Udp, stamper, &window);
         }
         read == BATCH
     }
@@ -257,41 +196,8 @@ impl Servers {
         }
         let window = answering.stamper.clock.window();
         for message in self.requests.messages() {
-            if !answering.config.allows(message.source.ip()) {
-                self.counts.denied += 1;
-                self.counts.last_denied = Some(message.source.ip());
-                continue;
-            }
-            if message.truncated {
-                continue;
-            }
-            let (rx, kind) = answering.stamper.arrival(&message, Transport::Udp, &window);
-            let reply =
-                self.server
-                    .handle(message.payload, rx, answering.variables, answering.entropy);
-            let Ok(mut reply) = reply else {
-                continue;
-            };
-            let wanted = reply.tx_stamp_wanted();
-            let payload = reply.write(answering.stamper.clock.now());
-            let sent = Sent::at(raw_now(), answering.stamper.clock.timescale());
-            match send(port.socket(), &message, payload, wanted.is_some()) {
-                Ok(id) => {
-                    if let (Some(id), Some(key)) = (id, wanted) {
-                        if self.awaited.len() == AWAITED {
-                            self.awaited.pop_front();
-                        }
-                        self.awaited.push_back(Awaited {
-                            port: port.id(),
-                            id,
-                            key,
-                            sent,
-                            received: kind,
-                        });
-                    }
-                }
-                Err(_) => self.counts.unsent += 1,
-            }
+            self.desk
+                .answer(port, &message, Carried::Plain, answering, &window);
         }
         read == BATCH
     }
@@ -301,23 +207,6 @@ impl Default for Servers {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Sends a reply from the address that was asked.
-fn send(
-    socket: &UdpSocket,
-    request: &Message<'_>,
-    payload: &[u8],
-    stamp: bool,
-) -> io::Result<Option<TxId>> {
-    socket.send(&Transmit {
-        payload,
-        to: Some(request.source),
-        from: request
-            .local
-            .map(clockwright_sys::socket::LocalAddress::for_reply),
-        stamp,
-    })
 }
 
 /// What is said about a clock.
