@@ -15,7 +15,7 @@
 //! | [`ptp`] | `/dev/ptpN`: reading, external timestamps |
 //! | [`pps`] | `/dev/ppsN` |
 //! | [`vmclock`] | `/dev/vmclockN`: the clock of a hypervisor, as a page of memory |
-//! | [`net`] | interfaces and their addresses |
+//! | [`net`] | names and indices of interfaces |
 //! | [`process`] | capabilities, life and death of processes |
 //! | [`wake`] | descriptors that wake tokio tasks |
 //!

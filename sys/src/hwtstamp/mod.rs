@@ -249,26 +249,11 @@ fn bit(mask: u32, number: i32) -> bool {
     shifted.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Reads what `interface` is set to stamp. Needs no privilege. See [`Ethtool::config`].
-pub fn config(interface: &str) -> Result<Config, HwtstampError> {
-    open(interface)?.config(interface)
-}
-
-/// Sets what `interface` stamps and returns what the driver made of it: it may stamp more than
-/// was asked for. Other programs may rely on the present setting: see [`wanted`] and
-/// [`Ethtool::set_config`].
-pub fn set_config(interface: &str, config: Config) -> Result<Config, HwtstampError> {
-    open(interface)?.set_config(interface, config)
-}
-
-/// Asks the driver what `interface` can stamp. Needs no privilege. See
-/// [`Ethtool::capabilities`].
+/// What `interface` can stamp, for who asks once only; see [`Ethtool::capabilities`].
 pub fn capabilities(interface: &str) -> Result<Capabilities, HwtstampError> {
-    open(interface)?.capabilities(interface)
-}
-
-fn open(interface: &str) -> Result<Ethtool, HwtstampError> {
-    Ethtool::open().map_err(|error| HwtstampError::Kernel(interface.to_owned(), error))
+    Ethtool::open()
+        .map_err(|error| HwtstampError::Kernel(interface.to_owned(), error))?
+        .capabilities(interface)
 }
 
 impl Config {
@@ -332,26 +317,6 @@ mod tests {
         assert!(nic.offers_rx(RxFilter::None) && !nic.offers_rx(RxFilter::All));
         assert!(nic.offers_rx(RxFilter::Unknown(16)) && !nic.offers_rx(RxFilter::Unknown(77)));
         assert!(!nic.offers_rx(RxFilter::Unknown(-1)));
-    }
-
-    #[test]
-    fn loopback_stamps_in_software_only() {
-        let lo = capabilities("lo").unwrap();
-        assert!(lo.software_rx() && lo.software_tx());
-        assert!(!lo.hardware_rx() && !lo.hardware_tx());
-        assert_eq!(lo.phc_index, None);
-        let error = config("lo").unwrap_err();
-        assert!(matches!(error, HwtstampError::NotSupported(_)), "{error}");
-        assert!(error.to_string().starts_with("lo: "), "{error}");
-    }
-
-    #[test]
-    fn an_interface_that_does_not_exist_is_named() {
-        for name in ["no-such-if0", "", "a-name-that-is-too-long", "nul\0"] {
-            for error in [config(name).unwrap_err(), capabilities(name).unwrap_err()] {
-                assert!(matches!(&error, HwtstampError::NoSuchInterface(n) if n == name));
-            }
-        }
     }
 
     #[test]
