@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -31,9 +33,6 @@ pub(crate) enum Drivers {
 #[track_caller]
 pub(crate) fn run(name: &str, drivers: Drivers, case: Value) -> Record {
     let results = results(name);
-    let mut case = case;
-    case["programs"] = json!({ "clockwright": lean_binary() });
-    fs::write(results.join("case.json"), case.to_string()).expect("write the case");
     let mut command = Command::new(lab("run"));
     command.arg("-i").arg("-o").arg(&results);
     match drivers {
@@ -45,24 +44,89 @@ pub(crate) fn run(name: &str, drivers: Drivers, case: Value) -> Record {
             command.args(["-n", "igb"]).args(igb());
         }
     }
+    prepare(&mut command, &results, case);
+    let _slot = Slot::take(1);
+    set_up();
+    let output = command.output().expect("run a guest");
+    record(name, &results, &output)
+}
+
+/// The same for two guests at a time, each with a card at one end of a wire between them. They have
+/// clocks of their own, so time is not virtual: figures depend on this machine's load.
+#[track_caller]
+pub(crate) fn run_two(name: &str, cases: [Value; 2]) -> [Record; 2] {
+    let _slots = Slot::take(2);
+    set_up();
+    // Below /tmp, as the path of a Unix socket has at most 107 octets.
+    let directory = nix::unistd::mkdtemp("/tmp/clockwright-lab-XXXXXX").expect("make a directory");
+    let socket = directory.join("wire");
+    let mut guests = Vec::new();
+    for (end, mut case) in cases.into_iter().enumerate() {
+        let results = results(&format!("{name}-{end}"));
+        case["network"] = json!("wire");
+        case["end"] = json!(end);
+        let mut command = Command::new(lab("run"));
+        command.args(["-n", "net", "-o"]).arg(&results);
+        for part in [
+            format!("-device virtio-net-pci,netdev=wire,mac=52:54:00:00:00:0{end}"),
+            format!(
+                "-netdev stream,id=wire,server={},addr.type=unix,addr.path={}",
+                if end == 0 { "on" } else { "off" },
+                socket.display()
+            ),
+        ] {
+            command.args(["-q", &part]);
+        }
+        prepare(&mut command, &results, case);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        guests.push((results, child.expect("run a guest")));
+        let start = Instant::now();
+        while !socket.exists() {
+            assert!(start.elapsed() < Duration::from_secs(30), "{name}: no wire");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let outputs: Vec<_> = guests
+        .into_iter()
+        .map(|(results, child)| (results, child.wait_with_output().expect("wait for a guest")))
+        .collect();
+    fs::remove_dir_all(&directory).expect("remove a directory");
+    let mut records = outputs
+        .iter()
+        .map(|(results, output)| record(name, results, output));
+    [records.next(), records.next()].map(|record| record.expect("two guests"))
+}
+
+/// Writes the case where its guest looks for it, and says what the guest runs.
+fn prepare(command: &mut Command, results: &Path, mut case: Value) {
+    case["programs"] = json!({ "clockwright": lean_binary() });
+    fs::write(results.join("case.json"), case.to_string()).expect("write the case");
     command
         .arg("/usr/bin/python3")
         .arg(lab("guest/case.py"))
         .stdin(Stdio::null());
-    let output = boot(&mut command);
+}
+
+/// What the guest recorded; panics with what it printed if there is no record or it tells of a fault.
+#[track_caller]
+fn record(name: &str, results: &Path, output: &Output) -> Record {
+    let printed = text(output);
     let record = fs::read(results.join("record.json"))
         .ok()
         .and_then(|text| serde_json::from_slice::<Record>(&text).ok());
     let Some(mut record) = record else {
         panic!(
-            "{name}: the guest left no record in {}:\n{output}",
+            "{name}: the guest left no record in {}:\n{printed}",
             results.display()
         );
     };
-    record.named(name, &results);
+    record.named(name, results);
     assert!(
         record.fault.is_none(),
-        "{name}: {:?}\n{output}",
+        "{name}: {:?}\n{printed}",
         record.fault
     );
     record.assert_kernel_is_content();
@@ -72,21 +136,17 @@ pub(crate) fn run(name: &str, drivers: Drivers, case: Value) -> Record {
 /// Runs any command of the lab as one guest; returns its output. Panics unless it succeeds.
 #[track_caller]
 pub(crate) fn succeed(command: &mut Command) -> String {
-    let slot = Slot::take();
+    let slot = Slot::take(1);
     set_up();
     let done = command.stdin(Stdio::null()).output().expect("run the lab");
     drop(slot);
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let printed = text(&done);
     assert!(
         done.status.success(),
-        "{command:?}: {}\n{text}",
+        "{command:?}: {}\n{printed}",
         done.status
     );
-    text
+    printed
 }
 
 /// A file of the lab.
@@ -125,15 +185,9 @@ pub(crate) fn lean_binary() -> &'static Path {
     })
 }
 
-fn boot(command: &mut Command) -> String {
-    let _slot = Slot::take();
-    set_up();
-    let done = command.output().expect("run a guest");
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    )
+fn text(output: &Output) -> String {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    lossy(&output.stdout) + &lossy(&output.stderr)
 }
 
 /// Everything the lab needs, once; half a second if it is there.
@@ -167,26 +221,26 @@ fn igb() -> Vec<String> {
     arguments
 }
 
-/// One of the places for guests; given back when dropped.
-struct Slot;
+/// Some of the places for guests; given back when dropped.
+struct Slot(usize);
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
 impl Slot {
-    fn take() -> Self {
+    fn take(count: usize) -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = GIVEN_BACK
-            .wait_while(taken, |taken| *taken >= GUESTS)
+            .wait_while(taken, |taken| *taken + count > GUESTS)
             .unwrap_or_else(PoisonError::into_inner);
-        *taken += 1;
-        Self
+        *taken += count;
+        Self(count)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        GIVEN_BACK.notify_one();
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        GIVEN_BACK.notify_all();
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::guest::{Drivers, run};
-use crate::scene::{ONE_SOURCE, SETTLED_S, client, reference, steered};
+use crate::guest::{Drivers, run, run_two};
+use crate::scene::{ONE_SOURCE, SERVER, SETTLED_S, client, clockwright, reference, steered};
 
 const PTP4L: &str = "\
 [global]
@@ -76,4 +76,31 @@ fn without_the_capability_it_is_named_and_software_stamps_are_used() {
     );
     assert!(record.screen("client").contains("CAP_NET_ADMIN"));
     assert_eq!(record.stats["1"]["hwtstamp_sets"], 0);
+}
+
+#[test]
+fn two_guests_with_a_clock_each_agree() {
+    let server = json!({
+        "daemons": [clockwright("server", 0, SERVER, &["--no-adjust"])],
+        "interval": 1, "seconds": 40,
+    });
+    let client = json!({
+        "daemons": [client(ONE_SOURCE)], "clock_error_s": 0.3, "interval": 1, "seconds": 25,
+    });
+    let [server, client] = run_two("two-guests", [server, client]);
+    let source = client.last_source("client");
+    assert_eq!(
+        source.kinds(),
+        "kernel/kernel",
+        "virtio's card has no clock"
+    );
+    assert!(source.reachable && source.interleaved, "{source:#?}");
+    let status = client.samples.last().and_then(|last| last.status("client"));
+    let status = status.expect("a status");
+    assert!(status.synchronized, "{status:#?}");
+    assert_eq!(status.steps, 1, "0.3 s are stepped");
+    // Emulated guests that compete for this machine: scheduling is what is seen here.
+    assert!(status.error_bound_s < Some(0.05), "{status:#?}");
+    let stamps = &server.end["server"]["timestamps"]["interfaces"][0];
+    assert!(stamps["rx"]["kernel"].as_u64() >= Some(10), "{stamps:#}");
 }

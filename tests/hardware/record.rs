@@ -53,8 +53,6 @@ pub(crate) struct Event {
     pub(crate) t: f64,
     #[serde(rename = "do")]
     action: Value,
-    /// What an action that finds something found.
-    pub(crate) result: Value,
 }
 
 /// What is asked of `status --json`.
@@ -280,7 +278,7 @@ impl Record {
         }
         let mut before = String::new();
         for sample in &self.samples {
-            let line = self.line(sample);
+            let line = Self::line(sample);
             if line != before {
                 eprintln!(
                     "{:>8.2} s: {:>12} ns off; {line}",
@@ -305,7 +303,7 @@ impl Record {
     }
 
     /// What of a look is worth a line when it changes.
-    fn line(&self, sample: &Sample) -> String {
+    fn line(sample: &Sample) -> String {
         let daemons = sample.said.keys().map(|daemon| {
             let synchronized = sample
                 .status(daemon)

@@ -5,9 +5,11 @@ what comes out is $OUT/record.json. Nothing is concluded here. True errors come 
 never from a daemon. The description, every part of which has a default:
 
     module      parameters of the module: {"pairs": 1, "rxfilter": "all", "precise": 1, "seed": 1}
-    network     "plain", "vlan" (number 5), "bond", "igb": see lab.py for addresses
+    network     "plain", "vlan" (number 5), "bond", "igb": see lab.py for addresses; "wire": this guest's
+                only card is end 0 or 1 ("end") of a wire to another guest
     knobs       {"0": {"delay_ns": 5000}, "all": {...}} by device; "all" comes first
     sys_ppb     error of the system's oscillator
+    wander_ppb  of the same, a random walk by about so much each second, from "seed"
     clock_error_s  of the system clock, at the start
     daemons     [{"name", "in": namespace, "program", "config" | "arguments", "wrap": [...], "at": s}]
                 program: clockwright, chronyd, refntp, ptp4l or a path. "{phc0}" and the like in what is
@@ -20,6 +22,7 @@ never from a daemon. The description, every part of which has a default:
 import glob
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -100,11 +103,16 @@ class Case:
         paths = about.get("programs", {})
         self.daemons = {d["name"]: Daemon(d, paths) for d in about.get("daemons", [])}
         self.samples, self.events = [], []
+        self.random = random.Random(about.get("seed", 1))
+        self.sys_ppb = about.get("sys_ppb", 0)
 
     def set_up(self):
         about = self.about
         if about.get("network") == "igb":
-            self.set_up_igb()
+            names = sorted(os.listdir(path)[0] for path in glob.glob("/sys/bus/pci/drivers/igb/*/net"))
+            self.set_up_cards(dict(enumerate(names)))
+        elif about.get("network") == "wire":
+            self.set_up_cards({about["end"]: next(n for n in os.listdir("/sys/class/net") if n != "lo")})
         else:
             lab.load(**about.get("module", {}))
             if about.get("network") == "vlan":
@@ -112,23 +120,22 @@ class Case:
             elif about.get("network") == "bond":
                 lab.bond()
             self.set_knobs()
-        lab.write(lab.TRUTH + "sys_ppb", about.get("sys_ppb", 0))
+        lab.write(lab.TRUTH + "sys_ppb", self.sys_ppb)
         if about.get("clock_error_s"):
             lab.add_to_clock(about["clock_error_s"])
         for command in about.get("before", []):
             lab.sh(command)
 
-    def set_up_igb(self):
-        """QEMU's two igb, one in n0 and one in n1; the module only for the truth."""
-        lab.sh("insmod %s/hwtsim.ko" % lab.CACHE)
-        names = sorted(os.listdir(path)[0] for path in glob.glob("/sys/bus/pci/drivers/igb/*/net"))
-        for end, name in enumerate(names):
+    def set_up_cards(self, cards):
+        """Cards that are not the module's, by device number; the module only for the truth."""
+        for end, name in cards.items():
             lab.sh("ip netns add n{0}; ip -n n{0} link set lo up; ip link set {1} netns n{0};"
                    "ip -n n{0} addr add {2} dev {1}; ip -n n{0} addr add {3} dev {1} nodad;"
                    "ip -n n{0} link set {1} up".format(end, name, *lab.address(end)))
-        for end, name in enumerate(names):
+        for end, name in cards.items():
             carrier = lab.in_ns(end) + ["cat", "/sys/class/net/%s/carrier" % name]
             lab.wait_for("a carrier", lambda: printed(carrier).strip() == "1", 20)
+        lab.sh("insmod %s/hwtsim.ko" % lab.CACHE)
 
     def set_knobs(self):
         knobs = dict(self.about.get("knobs", {}))
@@ -199,6 +206,14 @@ class Case:
                 self.events.append({"t": time.monotonic() - start, "do": what, "result": self.do(*what)})
             time.sleep(max(0, start + n * interval - time.monotonic()))
             self.look(start)
+            self.wander(interval)
+
+    def wander(self, seconds):
+        """The system's oscillator drifts a little further."""
+        sigma = self.about.get("wander_ppb", 0) * seconds**0.5
+        if sigma:
+            self.sys_ppb += self.random.gauss(0, sigma)
+            lab.write(lab.TRUTH + "sys_ppb", round(self.sys_ppb))
 
     def last_words(self):
         """What every daemon has to say at the end."""
