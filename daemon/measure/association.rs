@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 
 use clockwright_ntp::{
     Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request, Transport,
+    TxToken, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
-use clockwright_sys::socket::{Options, QueueItem, Transmit};
+use clockwright_sys::socket::{Message, Options, QueueItem, Transmit, TxId, TxStamp};
 use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp};
 
+use super::departure::{Departure, Departures};
 use super::failure::Failure;
 use super::instruments::{BATCH, Instruments};
-use super::line::{Departure, Line};
+use super::line::Line;
 use super::port::{Port, PortId};
 use crate::clock::{Clock, Implausible, Window};
-use crate::interfaces::{Freshness, Medium, Sent};
+use crate::config::PtpTransport;
+use crate::interfaces::{Freshness, Interfaces, Medium, Sent};
 
 /// Batches read before others have their turn.
 const ROUNDS: usize = 16;
@@ -61,6 +64,10 @@ pub struct Association {
     line: Option<Line>,
     /// Where the one before left from: its stamp may still come.
     previous: Option<Line>,
+    /// The requests that left over PTP, by the port that all associations share.
+    over_ptp: Departures,
+    /// Which port that was.
+    ptp_port: Option<PortId>,
     /// The interface that the way to the server leads through, as the last stamp told.
     interface: Option<u32>,
     events: VecDeque<Event>,
@@ -90,6 +97,8 @@ impl Association {
             client,
             line: None,
             previous: None,
+            over_ptp: Departures::default(),
+            ptp_port: None,
             interface: None,
             events: VecDeque::new(),
             stamps: StampCounts::default(),
@@ -137,6 +146,9 @@ impl Association {
     pub fn handle_timeout(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
         let now = clock.timescale().now();
         if self.next_timeout().is_some_and(|due| due <= now) {
+            let ptp = instruments.ptp_use(self.server.is_ipv6(), self.interface);
+            self.client.set_ptp(ptp);
+            self.client.set_ptp_domain(instruments.ptp.domain());
             self.client.handle_timeout(now, &mut instruments.entropy);
         }
         self.carry_out(instruments, clock);
@@ -147,6 +159,7 @@ impl Association {
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         self.line = None;
         self.previous = None;
+        self.over_ptp = Departures::default();
         self.client.restart(now);
     }
 
@@ -166,6 +179,35 @@ impl Association {
         }
         self.put_back(line);
         self.carry_out(instruments, clock);
+    }
+
+    /// Did this request, which left over PTP by this port, come from here?
+    pub fn awaits_over_ptp(&self, port: PortId, id: TxId) -> bool {
+        self.ptp_port == Some(port) && self.over_ptp.contain(id)
+    }
+
+    /// A stamp of such a request has come. [`Association::carry_out`] is to follow.
+    pub fn handle_ptp_stamp(
+        &mut self,
+        stamp: &TxStamp<'_>,
+        interfaces: &mut Interfaces,
+        window: &Window,
+    ) {
+        let mut departures = std::mem::take(&mut self.over_ptp);
+        self.take_departure(stamp, &mut departures, interfaces, window);
+        self.over_ptp = departures;
+    }
+
+    /// A message over PTP has come from this server. [`Association::carry_out`] is to follow.
+    pub fn handle_ptp_message(
+        &mut self,
+        message: &Message<'_>,
+        interfaces: &mut Interfaces,
+        window: &Window,
+    ) {
+        let mut departures = std::mem::take(&mut self.over_ptp);
+        self.take_arrival(message, Transport::Ptp, &mut departures, interfaces, window);
+        self.over_ptp = departures;
     }
 
     /// The next thing to know; call until `None` after each `handle_…`.
@@ -222,13 +264,24 @@ impl Association {
         for item in queue.items() {
             match item {
                 QueueItem::Stamp(stamp) => {
-                    match line.stamped(&stamp, &mut self.client, interfaces, window) {
-                        Ok(interface) => self.interface = interface.or(self.interface),
-                        Err(why) => self.doubt(why),
-                    }
+                    self.take_departure(&stamp, &mut line.departures, interfaces, window);
                 }
                 QueueItem::Error(error) => self.report(Event::Failed(Failure::Network(error))),
             }
+        }
+    }
+
+    /// Takes in a transmit stamp.
+    fn take_departure(
+        &mut self,
+        stamp: &TxStamp<'_>,
+        departures: &mut Departures,
+        interfaces: &mut Interfaces,
+        window: &Window,
+    ) {
+        match departures.stamped(stamp, &mut self.client, interfaces, window) {
+            Ok(interface) => self.interface = interface.or(self.interface),
+            Err(why) => self.doubt(why),
         }
     }
 
@@ -239,29 +292,41 @@ impl Association {
             interfaces,
             ..
         } = instruments;
-        let medium = Medium {
-            transport: Transport::Udp,
-            ipv6: self.server.is_ipv6(),
-        };
         for message in received.messages() {
             // The socket is connected; what it got before it was does not count.
-            if message.source != self.server || message.truncated {
-                continue;
+            if message.source == self.server && !message.truncated {
+                let departures = &mut line.departures;
+                self.take_arrival(&message, Transport::Udp, departures, interfaces, window);
             }
-            let arrived = interfaces.arrived(&message, medium, Freshness::Measuring, window);
-            if let Some(why) = arrived.kernel {
-                self.doubt(why);
-            }
-            if message.kernel.is_none() {
-                self.stamps.missing += 1;
-            }
-            line.convert(&mut self.client, interfaces, window);
-            let verdict =
-                self.client
-                    .handle_datagram(message.payload, arrived.arrival, window.now());
-            if let Err(rejection) = verdict {
-                self.report(Event::Refused(rejection));
-            }
+        }
+    }
+
+    /// Takes in a datagram of the server.
+    fn take_arrival(
+        &mut self,
+        message: &Message<'_>,
+        transport: Transport,
+        departures: &mut Departures,
+        interfaces: &mut Interfaces,
+        window: &Window,
+    ) {
+        let medium = Medium {
+            transport,
+            ipv6: self.server.is_ipv6(),
+        };
+        let arrived = interfaces.arrived(message, medium, Freshness::Measuring, window);
+        if let Some(why) = arrived.kernel {
+            self.doubt(why);
+        }
+        if message.kernel.is_none() {
+            self.stamps.missing += 1;
+        }
+        departures.convert(&mut self.client, interfaces, window);
+        let verdict = self
+            .client
+            .handle_datagram(message.payload, arrived.arrival, window.now());
+        if let Err(rejection) = verdict {
+            self.report(Event::Refused(rejection));
         }
     }
 
@@ -272,13 +337,13 @@ impl Association {
     }
 
     /// Does what the protocol wants done.
-    fn carry_out(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
+    pub fn carry_out(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
         while let Some(action) = self.client.poll_action() {
             match action {
-                Action::Send(request) => {
-                    self.send(request, instruments, clock);
-                    self.collect_departure(instruments, clock);
-                }
+                Action::Send(request) => match request.transport {
+                    Transport::Udp => self.send(request, instruments, clock),
+                    Transport::Ptp => self.send_over_ptp(request, instruments, clock),
+                },
                 Action::Exchange(exchange) => self.report(Event::Exchange(exchange)),
                 Action::Kiss(code) => self.report(Event::Kiss(code)),
                 Action::Unusable(rejection) => self.report(Event::Unusable(rejection)),
@@ -296,18 +361,10 @@ impl Association {
             transport,
         } = request;
         self.make_way(fresh_port, instruments, clock);
-        // What the path can give may have changed since: another route, another slave of a bond.
-        self.client.set_stamping(
-            instruments.best_transmit(self.interface),
-            instruments.interfaces.transmit_wait(self.interface),
-        );
+        self.expect_stamps(instruments);
         let line = match self.take_or_open(instruments) {
             Ok(line) => self.line.insert(line),
-            Err(error) => {
-                self.client.send_failed(token, clock.timescale().now());
-                self.report(Event::Failed(Failure::Open(error)));
-                return;
-            }
+            Err(error) => return self.not_sent(token, Failure::Open(error), clock),
         };
         let sent = Sent::at(raw_now(), clock.timescale());
         let result = line.port.socket().send(&Transmit {
@@ -316,6 +373,71 @@ impl Association {
             from: None,
             stamp: true,
         });
+        let departure = self.departed(result, token, sent, transport, clock);
+        if let Some(line) = &mut self.line {
+            departure.into_iter().for_each(|d| line.departures.push(d));
+        }
+        self.collect_departure(instruments, clock);
+    }
+
+    /// Sends a request by the port that all associations share.
+    fn send_over_ptp(
+        &mut self,
+        request: Request,
+        instruments: &mut Instruments,
+        clock: &dyn Clock,
+    ) {
+        if !self.over_ptp.is_quiet() {
+            let interfaces = &mut instruments.interfaces;
+            self.over_ptp
+                .abandon(&mut self.client, interfaces, &clock.window());
+        }
+        self.expect_stamps(instruments);
+        let mut to = self.server;
+        to.set_port(over_ptp::PORT);
+        let port = match instruments.open_ptp(to.is_ipv6()) {
+            Ok(port) => port,
+            Err(error) => {
+                let demanded = instruments.ptp.choice() == PtpTransport::Always;
+                let failure = Failure::PtpPort(error);
+                self.client
+                    .send_failed(request.token, clock.timescale().now());
+                if instruments.ptp.is_news(to.is_ipv6()) || demanded {
+                    self.report(Event::Failed(failure));
+                }
+                return;
+            }
+        };
+        self.ptp_port = Some(port.id());
+        let sent = Sent::at(raw_now(), clock.timescale());
+        let result = port.socket().send(&Transmit {
+            payload: &request.payload,
+            to: Some(to),
+            from: None,
+            stamp: true,
+        });
+        let departure = self.departed(result, request.token, sent, Transport::Ptp, clock);
+        departure.into_iter().for_each(|d| self.over_ptp.push(d));
+    }
+
+    /// What the path can give may have changed since the last request: another route, another slave
+    /// of a bond.
+    fn expect_stamps(&mut self, instruments: &Instruments) {
+        self.client.set_stamping(
+            instruments.best_transmit(self.interface),
+            instruments.interfaces.transmit_wait(self.interface),
+        );
+    }
+
+    /// A request was given to the kernel just now, with this result. What is to be awaited.
+    fn departed(
+        &mut self,
+        result: std::io::Result<Option<TxId>>,
+        token: TxToken,
+        sent: Sent,
+        transport: Transport,
+        clock: &dyn Clock,
+    ) -> Option<Departure> {
         let took = clock.timescale().now() - sent.earliest;
         let own = Stamp {
             at: sent.earliest + took.half(),
@@ -325,17 +447,23 @@ impl Association {
         match result {
             Ok(Some(id)) => {
                 self.client.sent(&token, own);
-                line.push(Departure::new(id, token, sent, transport, self.interface));
+                Some(Departure::new(id, token, sent, transport, self.interface))
             }
             Ok(None) => {
                 self.client.sent(&token, own);
                 self.client.stamps_ended(token);
+                None
             }
             Err(error) => {
-                self.client.send_failed(token, clock.timescale().now());
-                self.report(Event::Failed(Failure::Send(error)));
+                self.not_sent(token, Failure::Send(error), clock);
+                None
             }
         }
+    }
+
+    fn not_sent(&mut self, token: TxToken, failure: Failure, clock: &dyn Clock) {
+        self.client.send_failed(token, clock.timescale().now());
+        self.report(Event::Failed(failure));
     }
 
     /// Before a request: stamps that have not come by now will not, and a port that is not to be
@@ -348,7 +476,8 @@ impl Association {
         };
         if let Some(line) = finished.as_mut().filter(|line| !line.is_quiet()) {
             let window = clock.window();
-            line.abandon(&mut self.client, &mut instruments.interfaces, &window);
+            line.departures
+                .abandon(&mut self.client, &mut instruments.interfaces, &window);
         }
     }
 
@@ -366,7 +495,9 @@ impl Association {
 
     /// The line there is, or a new one.
     fn take_or_open(&mut self, instruments: &Instruments) -> std::io::Result<Line> {
-        if let Some(line) = self.line.take() {
+        // An interface that stamps may have come since the socket was opened.
+        let stamping = instruments.stamping();
+        if let Some(line) = self.line.take_if(|line| line.stamps(stamping)) {
             return Ok(line);
         }
         self.opened = self.opened.wrapping_add(1);
@@ -374,8 +505,9 @@ impl Association {
             owner: self.owner,
             serial: self.opened,
         };
-        let options = Options::client(self.server, instruments.stamping());
-        Ok(Line::new(Port::open(id, &options, &instruments.wakes)?))
+        let options = Options::client(self.server, stamping);
+        let port = Port::open(id, &options, &instruments.wakes)?;
+        Ok(Line::new(port, stamping))
     }
 
     /// Closes sockets from which nothing more is expected.

@@ -1,10 +1,14 @@
 //! What all associations of a process use together.
 
+use clockwright_ntp::PtpUse;
+use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{ErrorQueue, Features, RecvBatch, Stamping, StampingKeeper};
 use clockwright_timebase::StampKind;
 
 use super::entropy::OsEntropy;
-use super::port::Wakes;
+use super::port::{Port, Wakes};
+use super::ptp_port::PtpPorts;
+use crate::config::PtpTransport;
 use crate::interfaces::Interfaces;
 
 /// Datagrams and stamps read in one system call. A client seldom has more than one.
@@ -21,6 +25,8 @@ pub struct Instruments {
     pub entropy: OsEntropy,
     /// The interfaces that stamp, and their clocks.
     pub interfaces: Interfaces,
+    /// The ports for NTP over PTP.
+    pub ptp: PtpPorts,
     pub(super) received: RecvBatch,
     pub(super) queue: ErrorQueue,
     pub(super) wakes: Wakes,
@@ -32,10 +38,11 @@ pub struct Instruments {
 
 impl Instruments {
     /// Buffers, and what the running kernel can stamp.
-    pub fn new(wakes: Wakes, interfaces: Interfaces) -> Self {
+    pub fn new(wakes: Wakes, interfaces: Interfaces, ptp: PtpPorts) -> Self {
         Self {
             entropy: OsEntropy::new(),
             interfaces,
+            ptp,
             received: RecvBatch::new(BATCH, PAYLOAD),
             queue: ErrorQueue::new(BATCH, FRAME),
             wakes,
@@ -47,6 +54,30 @@ impl Instruments {
     /// What new sockets are to stamp.
     pub fn stamping(&self) -> Stamping {
         self.interfaces.stamping()
+    }
+
+    /// How requests to a server that is reached through `interface`, as far as that is known, are
+    /// to make use of PTP: where they may, and the NIC stamps nothing else on arrival.
+    pub(super) fn ptp_use(&self, ipv6: bool, interface: Option<u32>) -> PtpUse {
+        let ptp_only = || match interface {
+            Some(interface) => self.interfaces.is_ptp_only(interface),
+            None => self.interfaces.any_ptp_only(),
+        };
+        match self.ptp.choice() {
+            PtpTransport::Never => PtpUse::Never,
+            PtpTransport::Always => PtpUse::Always,
+            PtpTransport::Auto if ptp_only() && self.ptp.is_usable(ipv6, raw_now()) => PtpUse::Try,
+            PtpTransport::Auto => PtpUse::Never,
+        }
+    }
+
+    /// The port for NTP over PTP, opened if need be.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open_ptp(&mut self, ipv6: bool) -> std::io::Result<&Port> {
+        let stamping = self.stamping();
+        self.ptp.open(ipv6, stamping, &self.wakes, raw_now())
     }
 
     /// The best stamp that what is sent through `interface` can get; `None` stands for an interface

@@ -1,11 +1,13 @@
 //! Asking servers: what `run`, `query` and `set` share.
 
 mod association;
+mod departure;
 mod entropy;
 mod failure;
 mod instruments;
 mod line;
 mod port;
+mod ptp_port;
 mod resolve;
 mod survey;
 
@@ -14,5 +16,6 @@ pub use entropy::OsEntropy;
 pub use failure::Failure;
 pub use instruments::Instruments;
 pub use port::{Port, PortId, Wakes};
+pub use ptp_port::{OWNER as PTP_OWNER, PtpPorts};
 pub use resolve::{Family, Unresolved, resolve};
 pub use survey::{Answers, Plan, Taken, Trouble, survey};

@@ -13,6 +13,7 @@ use super::association::{Association, Event};
 use super::failure::Failure;
 use super::instruments::Instruments;
 use super::port::{PortId, Wakes};
+use super::ptp_port::PtpPorts;
 use super::resolve::{Family, Unresolved, resolve};
 use crate::clock::{Clock, EARLIEST, shown_at};
 use crate::config::ServerName;
@@ -122,7 +123,7 @@ pub async fn survey(servers: &[ServerName], plan: Plan, clock: &dyn Clock) -> Ve
     // What others have set is used; to change it is not for somebody who only asks.
     let policy = Policy::new(TimestampingConfig::default());
     let interfaces = Interfaces::new(policy, Access::Look, raw_now());
-    let mut instruments = Instruments::new(wakes, interfaces);
+    let mut instruments = Instruments::new(wakes, interfaces, PtpPorts::never());
     let mut inquiries = Vec::with_capacity(servers.len());
     for (owner, (name, found)) in (0..).zip(resolve_all(servers, plan.family).await) {
         inquiries.push(Inquiry::new(name, found, owner, plan));

@@ -12,9 +12,9 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::desk::Answering;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
-use super::desk::Answering;
 use super::ptp::PtpInbox;
 use super::serve::{self, ListenError, Servers};
 use super::sources::{Sources, Turnover};

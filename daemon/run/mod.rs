@@ -5,11 +5,13 @@
 
 mod alarm;
 mod daemon;
+mod desk;
 mod leap;
 mod limiter;
 mod logging;
 mod naming;
 mod notify;
+mod ptp;
 mod reference;
 mod reload;
 mod serve;

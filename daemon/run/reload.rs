@@ -97,6 +97,10 @@ impl Daemon {
         self.level.set(self.config.log.level);
         let policy = Policy::new(self.config.timestamping.clone());
         self.instruments.interfaces.reconfigure(policy, raw_now());
+        let stamping = &self.config.timestamping;
+        let (ptp, domain) = (stamping.ptp_transport, stamping.ptp_domain);
+        self.instruments.ptp.reconfigure(ptp, domain);
+        self.serve_over_ptp();
         self.tell_of_interfaces();
         let clock = &self.config.clock;
         self.discipline

@@ -1,6 +1,6 @@
 //! The stamps of served packets, in the served clock's time.
 
-use clockwright_ntp::Transport;
+use clockwright_ntp::{Received, Transport};
 use clockwright_sys::socket::{Message, TxStamp};
 use clockwright_timebase::{StampKind, Timestamp, Utc};
 
@@ -26,13 +26,13 @@ pub(super) struct Left {
 
 impl Stamper<'_> {
     /// When a request arrived, and who says so: the NIC, the kernel, or this process if neither
-    /// gave a stamp that can be.
+    /// gave a stamp that can be. Its correction is the time of the frame, where the NIC stamped it.
     pub(super) fn arrival(
         &mut self,
         message: &Message<'_>,
         transport: Transport,
         window: &Window,
-    ) -> (Timestamp<Utc>, StampKind) {
+    ) -> (Received, StampKind) {
         let medium = Medium {
             transport,
             ipv6: message.source.is_ipv6(),
@@ -41,14 +41,18 @@ impl Stamper<'_> {
             .interfaces
             .arrived(message, medium, Freshness::Serving, window);
         if let Some(stamp) = arrived.arrival.stamps.get(StampKind::Hardware) {
-            return (self.clock.time_at(stamp.at, window), StampKind::Hardware);
+            let received = Received {
+                at: self.clock.time_at(stamp.at, window),
+                correction: arrived.arrival.frame,
+            };
+            return (received, StampKind::Hardware);
         }
         let kernel = message
             .kernel
             .and_then(|stamp| self.clock.time_of(stamp, window).ok());
         match kernel {
-            Some(at) => (at, StampKind::Kernel),
-            None => (self.clock.now(), StampKind::Daemon),
+            Some(at) => (at.into(), StampKind::Kernel),
+            None => (self.clock.now().into(), StampKind::Daemon),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use clockwright_discipline::{ClockReading, Reason, SourceStatus, State};
-use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection};
+use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection, Transport};
 use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
 
@@ -175,7 +175,10 @@ impl Daemon {
             reachable: client.reach() != 0,
             auth: AuthReport::None,
             interleaved: client.interleaved(),
-            transport: last.map(|_| TransportReport::Udp),
+            transport: last.map(|_| match client.transport() {
+                Transport::Udp => TransportReport::Udp,
+                Transport::Ptp => TransportReport::Ptp,
+            }),
             interface: None,
             tx_stamp: last.map(|exchange| StampReport::from(exchange.t1.kind)),
             rx_stamp: last.map(|exchange| StampReport::from(exchange.t4.kind)),
@@ -264,6 +267,7 @@ const fn leap_report(leap: Leap) -> LeapReport {
 fn rejected(statistics: &ClientStatistics) -> BTreeMap<String, u64> {
     let s = statistics;
     [
+        ("over_ptp", s.over_ptp),
         ("too_short", s.too_short),
         ("version", s.version),
         ("mode", s.mode),

@@ -1,0 +1,230 @@
+//! Where requests are answered, whichever port they came to.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+
+use clockwright_ntp::{
+    Entropy, Reply, Server, ServerConfig as Protocol, SystemVariables, Transport, TxKey, over_ptp,
+};
+use clockwright_sys::clock::raw_now;
+use clockwright_sys::socket::{LocalAddress, Message, Transmit, TxId, TxStamp};
+use clockwright_timebase::{Duration, StampKind};
+
+use super::stamping::Stamper;
+use crate::clock::Window;
+use crate::config::ServerConfig;
+use crate::interfaces::Sent;
+use crate::measure::{Port, PortId};
+
+/// Replies whose transmit stamp is awaited. The kernel gives it within microseconds.
+const AWAITED: usize = 256;
+
+/// What the servers have seen besides the protocol's own counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ServeCounts {
+    /// Requests from addresses that are not allowed.
+    pub(super) denied: u64,
+    /// The last of those addresses.
+    pub(super) last_denied: Option<IpAddr>,
+    /// Replies that the kernel did not take.
+    pub(super) unsent: u64,
+}
+
+/// What a request is answered with.
+pub(super) struct Answering<'a> {
+    /// The served clock, and the interfaces that stamp.
+    pub(super) stamper: Stamper<'a>,
+    /// What is said about it.
+    pub(super) variables: &'a SystemVariables,
+    /// Who is answered.
+    pub(super) config: &'a ServerConfig,
+    /// Random numbers.
+    pub(super) entropy: &'a mut dyn Entropy,
+}
+
+/// How a request came, and how its reply goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Carried<'m> {
+    /// The datagram is the packet.
+    Plain,
+    /// Over PTP.
+    OverPtp {
+        /// What was read from the message.
+        request: over_ptp::Message<'m>,
+        /// The reply's domain.
+        domain: u8,
+        /// The number of the reply's message.
+        sequence: u16,
+    },
+}
+
+/// The protocol, and the replies whose stamps are awaited.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) server: Server,
+    awaited: VecDeque<Awaited>,
+    pub(super) counts: ServeCounts,
+}
+
+/// A reply whose transmit stamp is awaited.
+#[derive(Debug)]
+struct Awaited {
+    port: PortId,
+    id: TxId,
+    key: TxKey,
+    sent: Sent,
+    /// The kind of the request's receive stamp, which the reply's is to match.
+    received: StampKind,
+}
+
+impl Desk {
+    /// Nobody has asked yet.
+    pub(super) fn new() -> Self {
+        Self {
+            server: Server::new(Protocol::default()),
+            awaited: VecDeque::with_capacity(AWAITED),
+            counts: ServeCounts::default(),
+        }
+    }
+
+    /// The served clock was stepped.
+    pub(super) fn clock_stepped(&mut self) {
+        self.awaited.clear();
+        self.server.clock_stepped();
+    }
+
+    /// Answers a datagram that has arrived at a port, if it is a request of somebody who may ask.
+    pub(super) fn answer(
+        &mut self,
+        port: &Port,
+        message: &Message<'_>,
+        carried: Carried<'_>,
+        answering: &mut Answering<'_>,
+        window: &Window,
+    ) {
+        if !answering.config.allows(message.source.ip()) {
+            self.counts.denied += 1;
+            self.counts.last_denied = Some(message.source.ip());
+            return;
+        }
+        if message.truncated {
+            return;
+        }
+        let (mut rx, kind) = answering
+            .stamper
+            .arrival(message, carried.transport(), window);
+        rx.correction = carried.correction(rx.correction);
+        let packet = carried.packet(message);
+        let reply = self
+            .server
+            .handle(packet, rx, answering.variables, answering.entropy);
+        if let Ok(reply) = reply {
+            self.send(port, message, carried, (reply, kind), &answering.stamper);
+        }
+    }
+
+    /// Sends a reply from the address that was asked. `received` says who stamped the request.
+    fn send(
+        &mut self,
+        port: &Port,
+        request: &Message<'_>,
+        carried: Carried<'_>,
+        (mut reply, received): (Reply, StampKind),
+        stamper: &Stamper<'_>,
+    ) {
+        let wanted = reply.tx_stamp_wanted();
+        let now = stamper.clock.now();
+        let payload = match carried {
+            Carried::Plain => reply.write(now),
+            Carried::OverPtp {
+                domain, sequence, ..
+            } => reply.write_over_ptp(now, domain, sequence),
+        };
+        let sent = Sent::at(raw_now(), stamper.clock.timescale());
+        match transmit(port, request, payload, wanted.is_some()) {
+            Ok(id) => {
+                if let (Some(id), Some(key)) = (id, wanted) {
+                    if self.awaited.len() == AWAITED {
+                        self.awaited.pop_front();
+                    }
+                    self.awaited.push_back(Awaited {
+                        port: port.id(),
+                        id,
+                        key,
+                        sent,
+                        received,
+                    });
+                }
+            }
+            Err(_) => self.counts.unsent += 1,
+        }
+    }
+
+    /// Takes in a transmit stamp that came to a port.
+    pub(super) fn stamped(
+        &mut self,
+        port: PortId,
+        stamp: &TxStamp<'_>,
+        transport: Transport,
+        stamper: &mut Stamper<'_>,
+        window: &Window,
+    ) {
+        let is_it = |awaited: &Awaited| awaited.port == port && awaited.id == stamp.id;
+        let Some(at) = self.awaited.iter().position(is_it) else {
+            return;
+        };
+        let awaited = &self.awaited[at];
+        let about = (awaited.sent, awaited.received);
+        let left = stamper.departure(stamp, about, transport, window);
+        if let Some(left) = left.at {
+            self.server.transmitted(awaited.key, left);
+        }
+        if left.is_last {
+            self.awaited.remove(at);
+        }
+    }
+}
+
+impl<'m> Carried<'m> {
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Plain => Transport::Udp,
+            Self::OverPtp { .. } => Transport::Ptp,
+        }
+    }
+
+    /// The NTP packet.
+    const fn packet<'p>(self, message: &Message<'p>) -> &'p [u8]
+    where
+        'm: 'p,
+    {
+        match self {
+            Self::Plain => message.payload,
+            Self::OverPtp { request, .. } => request.packet,
+        }
+    }
+
+    /// All that the way cost: the time of the `frame`, and what switches say they kept it. Without
+    /// the one the other is not told: the client could not make use of it (RFC 10030).
+    fn correction(self, frame: Duration) -> Duration {
+        match self {
+            Self::OverPtp { request, .. } if frame > Duration::ZERO => frame + request.correction,
+            _ => frame,
+        }
+    }
+}
+
+fn transmit(
+    port: &Port,
+    request: &Message<'_>,
+    payload: &[u8],
+    stamp: bool,
+) -> io::Result<Option<TxId>> {
+    port.socket().send(&Transmit {
+        payload,
+        to: Some(request.source),
+        from: request.local.map(LocalAddress::for_reply),
+        stamp,
+    })
+}
