@@ -209,11 +209,15 @@ fn header(target: Target<'_>, flags: u32) -> DefaultNla {
     nest(uapi::ETHTOOL_A_TSINFO_HEADER, &[who, flags])
 }
 
-/// A compact bit set that replaces what is set.
+/// A compact bit set that replaces what is set: bits beyond its size are cleared.
+///
+/// It is just as long as it must be: `ethnl_bitmap32_not_zero()` of many kernels takes a set that
+/// is longer than theirs for one with bits that they do not know.
 fn bitset(name: u32, bits: u32) -> DefaultNla {
+    let size = (u32::BITS - bits.leading_zeros()).max(1);
     let parts = [
         DefaultNla::new(kind(uapi::ETHTOOL_A_BITSET_NOMASK), Vec::new()),
-        number(uapi::ETHTOOL_A_BITSET_SIZE, u32::BITS),
+        number(uapi::ETHTOOL_A_BITSET_SIZE, size),
         number(uapi::ETHTOOL_A_BITSET_VALUE, bits),
     ];
     nest(name, &parts)

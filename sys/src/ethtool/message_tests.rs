@@ -160,6 +160,30 @@ fn a_question_names_its_interface() {
 }
 
 #[test]
+#[cfg(target_endian = "little")]
+fn a_setting_is_written_as_sets_of_the_least_size() {
+    let setting = Config {
+        flags: 0,
+        tx: TxType::On,
+        rx: RxFilter::PtpV2Event,
+    };
+    let message = set_config(2.into(), setting).unwrap();
+    let mut expected = vec![
+        20, 0, 1, 0x80, // HEADER
+        8, 0, 1, 0, 2, 0, 0, 0, // DEV_INDEX 2
+        8, 0, 3, 0, 1, 0, 0, 0, // FLAGS: compact
+    ];
+    for (kind, size, value) in [(3, 2, 0b10_u32), (4, 13, 1 << 12), (5, 1, 0)] {
+        expected.extend([24, 0, kind, 0x80]);
+        expected.extend([4, 0, 1, 0]); // NOMASK
+        expected.extend([8, 0, 2, 0, size, 0, 0, 0]); // SIZE
+        expected.extend([8, 0, 4, 0]); // VALUE
+        expected.extend(value.to_le_bytes());
+    }
+    assert_eq!(message.attributes, expected);
+}
+
+#[test]
 fn a_setting_that_has_no_bit_is_not_asked_for() {
     let config = |tx, rx| Config { flags: 0, tx, rx };
     let possible = |tx, rx| set_config(2.into(), config(tx, rx)).is_some();
