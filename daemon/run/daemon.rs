@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::desk::Answering;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
+use super::refclocks::Refclocks;
 use super::ptp::PtpInbox;
 use super::serve::{self, ListenError, Servers};
 use super::sources::{Sources, Turnover};
@@ -66,6 +67,7 @@ pub(super) struct Daemon {
     pub(super) precision: i8,
     pub(super) discipline: Discipline,
     pub(super) sources: Sources,
+    pub(super) refclocks: Refclocks,
     pub(super) servers: Servers,
     pub(super) instruments: Instruments,
     /// Buffers for what comes over PTP; absent only while they are being read.
@@ -122,6 +124,7 @@ impl Daemon {
             clock: parts.clock,
             discipline: parts.discipline,
             sources: Sources::default(),
+            refclocks: Refclocks::default(),
             servers: Servers::new(),
             instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
@@ -138,6 +141,10 @@ impl Daemon {
         for source in sources {
             let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
             daemon.apply(turnover);
+        }
+        let refclocks: Vec<_> = daemon.config.refclocks().cloned().collect();
+        for refclock in refclocks {
+            daemon.attach(refclock);
         }
         daemon.carry_out();
         daemon.tell();
@@ -158,6 +165,7 @@ impl Daemon {
     pub(super) fn due(&self) -> (Timestamp<Raw>, Duration) {
         let due = [
             self.sources.next_timeout(),
+            self.refclocks.next_timeout(),
             self.discipline.next_timeout(),
             Some(self.save_at),
         ];
@@ -187,6 +195,7 @@ impl Daemon {
             }
             self.handle_events(*id);
         }
+        self.handle_refclocks(now);
         for address in self.sources.due_names(now) {
             self.look_up(address);
         }
@@ -450,6 +459,7 @@ impl Daemon {
         }
         // Stamps of packets under way are of the clock as it was.
         self.sources.restart(now);
+        self.refclocks.restart();
         self.servers.clock_stepped();
         self.carry_out();
     }
@@ -464,7 +474,7 @@ impl Daemon {
         (by - expected).abs() < Duration::from_millis(100)
     }
 
-    fn start_afresh(&mut self, now: Timestamp<Raw>) {
+    pub(super) fn start_afresh(&mut self, now: Timestamp<Raw>) {
         self.discipline.restart(now);
         self.carry_out();
     }

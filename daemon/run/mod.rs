@@ -12,6 +12,7 @@ mod logging;
 mod naming;
 mod notify;
 mod ptp;
+mod refclocks;
 mod reference;
 mod reload;
 mod serve;

@@ -82,9 +82,9 @@ impl Daemon {
         self.take_over_sources(&changes);
         info!(
             "reload: {} sources added, {} removed, {} changed{}",
-            changes.added.len(),
-            changes.removed.len(),
-            changes.altered.len(),
+            changes.added.len() + changes.refclocks.added.len(),
+            changes.removed.len() + changes.refclocks.removed.len(),
+            changes.altered.len() + changes.refclocks.altered.len(),
             list(", and ", &now)
         );
         if !later.is_empty() {
@@ -130,6 +130,7 @@ impl Daemon {
             self.apply(turnover);
         }
         self.sources.sort_like(&self.config);
+        self.take_over_refclocks(&changes.refclocks);
         self.carry_out();
         self.judge();
     }

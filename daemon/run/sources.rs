@@ -114,6 +114,13 @@ impl Sources {
         self.list.iter_mut().flat_map(|source| &mut source.members)
     }
 
+    /// A name towards the discipline that nobody has had.
+    pub(super) fn next_id(&mut self) -> SourceId {
+        let id = SourceId(self.ids);
+        self.ids = self.ids.wrapping_add(1);
+        id
+    }
+
     /// A server and the source it belongs to.
     pub(super) fn find(&self, id: SourceId) -> Option<(&Source, &Member)> {
         self.list.iter().find_map(|source| {

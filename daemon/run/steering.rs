@@ -3,7 +3,7 @@
 use clockwright_discipline::{
     self as discipline, Action, ClockReading, Sample, SourceId, State, Upstream, Verdict,
 };
-use clockwright_ntp::{Exchange, Leap};
+use clockwright_ntp::{Exchange, Leap, ReferenceId};
 use clockwright_sys::adjust::Announcement;
 use clockwright_timebase::Duration;
 use tracing::{debug, error, info, warn};
@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::daemon::Daemon;
 use super::leap;
 use super::notify;
+use super::refclocks::Attached;
 use super::reference;
 use super::serve::About;
 use crate::clock::{EARLIEST, shown_at};
@@ -64,6 +65,7 @@ impl Daemon {
                     if let Some(member) = self.sources.member_mut(id) {
                         member.asked.client_mut().set_poll(poll);
                     }
+                    self.refclocks.set_poll(id, poll);
                 }
             }
         }
@@ -97,6 +99,7 @@ impl Daemon {
             self.own_steps += 1;
             // Packets under way bear stamps of the clock as it was.
             self.sources.restart(self.clock.timescale().now());
+            self.refclocks.restart();
         }
     }
 
@@ -113,11 +116,18 @@ impl Daemon {
                 changed.push((member.id, status));
             }
         }
-        for (id, status) in changed {
-            let Some((source, member)) = self.sources.find(id) else {
+        for one in self.refclocks.iter_mut() {
+            let Some(status) = self.discipline.source_status(one.id, reading) else {
                 continue;
             };
-            let name = source.member_name(member);
+            if one.logged.replace(status.state) != Some(status.state) {
+                changed.push((one.id, status));
+            }
+        }
+        for (id, status) in changed {
+            let Some(name) = self.name_of(id) else {
+                continue;
+            };
             let (state, reason) = (status.state.name(), status.reason);
             match status.state {
                 State::Falseticker | State::Unusable => {
@@ -175,14 +185,29 @@ impl Daemon {
         }
     }
 
+    /// What a source is called in messages.
+    fn name_of(&self, id: SourceId) -> Option<String> {
+        match self.sources.find(id) {
+            Some((source, member)) => Some(source.member_name(member)),
+            None => self.refclocks.get(id).map(Attached::name),
+        }
+    }
+
+    /// What this host names as its reference when it follows this source.
+    fn reference_id_of(&self, id: SourceId) -> Option<ReferenceId> {
+        match self.sources.find(id) {
+            Some((_, member)) => Some(reference::of_server(member.asked.server().ip())),
+            None => self.refclocks.get(id).map(Attached::reference_id),
+        }
+    }
+
     /// What is said about the clock to those who ask.
     pub(super) fn about(&self, reading: ClockReading) -> About {
         let status = self.discipline.status(reading);
-        let selected = status.selected.and_then(|id| self.sources.find(id));
+        let selected = status.selected;
         About {
             status,
-            reference_id: selected
-                .map(|(_, member)| reference::of_server(member.asked.server().ip())),
+            reference_id: selected.and_then(|id| self.reference_id_of(id)),
             leap: match self.discipline.leap() {
                 discipline::Leap::None => Leap::None,
                 discipline::Leap::Insert => Leap::Insert,

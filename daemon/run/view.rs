@@ -9,6 +9,7 @@ use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
 
 use super::daemon::{Daemon, explain};
+use super::refclocks::Attached;
 use super::sources::{Member, Source};
 use crate::config::SourceKind;
 use crate::control::{
@@ -41,7 +42,9 @@ impl Daemon {
         let synchronized = status.synchronized;
         let estimate = |value: f64| (known && value.is_finite()).then_some(value);
         let count = |which: fn(&SourceState) -> bool| {
-            let states = self.sources.members().map(|m| self.judgement(m, reading).0);
+            let servers = self.sources.members().map(|m| self.judgement(m, reading).0);
+            let clocks = self.refclocks.iter().map(|c| self.part_of(c, reading).0);
+            let states = servers.chain(clocks);
             u32::try_from(states.filter(which).count()).unwrap_or(u32::MAX)
         };
         StatusReport {
@@ -58,7 +61,10 @@ impl Daemon {
             reference_name: status
                 .selected
                 .filter(|_| synchronized)
-                .and_then(|id| Some(self.sources.find(id)?.0.name())),
+                .and_then(|id| match self.sources.find(id) {
+                    Some((source, _)) => Some(source.name()),
+                    None => self.refclocks.get(id).map(Attached::name),
+                }),
             leap: if synchronized {
                 leap_report(about.leap)
             } else {
@@ -81,7 +87,12 @@ impl Daemon {
                 self.sources
                     .members()
                     .filter(|m| m.asked.client().reach() != 0)
-                    .count(),
+                    .count()
+                    + self
+                        .refclocks
+                        .iter()
+                        .filter(|one| one.clock.reach() != 0)
+                        .count(),
             )
             .unwrap_or(u32::MAX),
             sources_used: count(|state| {
@@ -101,6 +112,7 @@ impl Daemon {
                 reports.push(self.source_report(source, member, reading));
             }
         }
+        reports.extend(self.refclock_reports());
         reports
     }
 
@@ -119,15 +131,7 @@ impl Daemon {
         let Some(status) = self.discipline.source_status(member.id, reading) else {
             return (SourceState::Starting, None);
         };
-        let state = match status.state {
-            State::Selected => SourceState::Selected,
-            State::Combined => SourceState::Combined,
-            State::Candidate => SourceState::Candidate,
-            State::Falseticker => SourceState::Falseticker,
-            State::Unusable => SourceState::Unusable,
-            State::Waiting => SourceState::Starting,
-            State::Unreachable => SourceState::Unreachable,
-        };
+        let state = state_of(status.state);
         let silent = matches!(
             status.reason,
             Reason::NoAnswer | Reason::FewSamples { have: 0, .. }
@@ -237,6 +241,19 @@ fn unresolved(source: &Source) -> SourceReport {
         rejected: BTreeMap::new(),
         last_rejection: None,
         last_error: error.map(str::to_owned),
+    }
+}
+
+/// The part a source plays, as it is reported.
+pub(super) const fn state_of(state: State) -> SourceState {
+    match state {
+        State::Selected => SourceState::Selected,
+        State::Combined => SourceState::Combined,
+        State::Candidate => SourceState::Candidate,
+        State::Falseticker => SourceState::Falseticker,
+        State::Unusable => SourceState::Unusable,
+        State::Waiting => SourceState::Starting,
+        State::Unreachable => SourceState::Unreachable,
     }
 }
 

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
 
-use crate::{Clock, Instant, PhcError, Selector, Taken, Tracker};
+use crate::{Clock, Instant, PhcError, Reading, Selector, Taken, Tracker};
 
 /// An open clock with its tracker and its limit of readings a second.
 #[derive(Debug)]
 pub struct Tracked {
     clock: Clock,
     tracker: Tracker,
+    newest: Option<Reading>,
     pace: Pace,
 }
 
@@ -30,6 +31,7 @@ impl Tracked {
             pace: Pace::of(&clock),
             clock,
             tracker: Tracker::new(),
+            newest: None,
         }
     }
 
@@ -55,6 +57,7 @@ impl Tracked {
         match self.clock.read() {
             Ok(reading) => {
                 self.pace.read(now);
+                self.newest = Some(reading);
                 Ok(Some(self.tracker.take(&reading)))
             }
             Err(error) if error.is_busy() => {
@@ -69,6 +72,11 @@ impl Tracked {
                 Err(error)
             }
         }
+    }
+
+    /// The newest reading, as it was read.
+    pub fn newest(&self) -> Option<&Reading> {
+        self.newest.as_ref()
     }
 
     /// What is known of the clock against the local timescale.

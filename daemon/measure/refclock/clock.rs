@@ -1,0 +1,75 @@
+//! A PTP hardware clock, or a hypervisor's, that tells the time.
+
+use clockwright_phc::{PhcError, Reading, Taken, Tracked};
+use clockwright_timebase::Duration;
+
+use super::median::Point;
+use super::{Found, difference, host_now, on, words};
+use crate::clock::{Timescale, tai_offset};
+use crate::config::{self, PhcName, RefclockSettings};
+
+/// A clock that is opened when it can be.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    name: PhcName,
+    open: Option<Tracked>,
+}
+
+impl Hardware {
+    pub(super) const fn new(name: PhcName) -> Self {
+        Self { name, open: None }
+    }
+
+    /// Reads the clock once.
+    pub(super) fn read(
+        &mut self,
+        settings: &RefclockSettings,
+        timescale: &Timescale,
+    ) -> Result<Found, String> {
+        let mut tracked = match self.open.take() {
+            Some(open) => open,
+            None => Tracked::open(&self.name.selector()).map_err(|error| words(&error))?,
+        };
+        let taken = match tracked.refresh(host_now(), Duration::ZERO) {
+            Ok(taken) => taken,
+            Err(PhcError::Moved(_)) => {
+                self.open = Some(tracked);
+                return Ok(Found::Moved);
+            }
+            // The device may be gone; it is opened again next time.
+            Err(error) => return Err(words(&error)),
+        };
+        let found = match taken {
+            Some(Taken::Started | Taken::Good) => {
+                let point = tracked
+                    .newest()
+                    .map(|reading| point(reading, &tracked, settings, timescale));
+                Found::Points(point.into_iter().collect())
+            }
+            Some(Taken::Jumped { by }) => Found::Set(by),
+            Some(Taken::Poor) | None => Found::Points(Vec::new()),
+        };
+        self.open = Some(tracked);
+        Ok(found)
+    }
+}
+
+fn point(
+    reading: &Reading,
+    tracked: &Tracked,
+    settings: &RefclockSettings,
+    timescale: &Timescale,
+) -> Point {
+    let ahead = match settings.timescale {
+        config::Timescale::Tai => tai_offset(),
+        config::Timescale::Utc => Duration::ZERO,
+    };
+    let at = on(timescale, reading.raw);
+    let utc = reading.phc.shifted_to(settings.offset - ahead);
+    Point {
+        at,
+        offset: difference(utc, at),
+        half_width: reading.half_width,
+        error: tracked.clock().error_bound().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,268 @@
+//! Pulses at the beginning of each second, stamped by the kernel (`/dev/ppsN`) or by a PTP hardware
+//! clock that has them on a pin (`/dev/ptpN`).
+//!
+//! A pulse says when a second begins, not which one. Another source numbers it, or the disciplined
+//! clock once it is right to a fraction of a second.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clockwright_phc::{PhcError, Selector, Tracked};
+use clockwright_sys::pps;
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
+use nix::errno::Errno;
+
+use super::median::Point;
+use super::{Found, Numbering, difference, host_now, on, words};
+use crate::clock::Clock;
+use crate::config::{PulseEdge, RefclockSettings};
+
+/// The channel, and the pin it is on, of a PTP hardware clock that stamps pulses.
+const CHANNEL: u32 = 0;
+/// Whoever numbers seconds must be right to this, or the number may be a wrong one.
+const WELL_BELOW_HALF: Duration = Duration::from_millis(200);
+/// So far from a whole second a pulse is none of the seconds', s.
+const FARTHEST: Duration = Duration::from_millis(400);
+
+/// A source of pulses that is opened when it can be.
+#[derive(Debug)]
+pub(super) struct Pulses {
+    path: PathBuf,
+    open: Option<Stamped>,
+}
+
+/// By whom pulses are stamped.
+#[derive(Debug)]
+enum Stamped {
+    ByKernel {
+        device: pps::Device,
+        last: Option<u32>,
+    },
+    ByClock(Box<Tracked>),
+}
+
+impl Pulses {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self { path, open: None }
+    }
+
+    /// Has it opened anew.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// The pulses since the last look.
+    pub(super) fn look(
+        &mut self,
+        settings: &RefclockSettings,
+        clock: &dyn Clock,
+        numbering: Numbering<'_>,
+    ) -> Result<Found, String> {
+        let mut stamped = match self.open.take() {
+            Some(open) => open,
+            None => open(&self.path, settings.edge)?,
+        };
+        let pulses = match &mut stamped {
+            Stamped::ByKernel { device, last } => by_kernel(device, last, clock)
+                .map_err(|error| format!("{}: {error}", self.path.display()))?,
+            Stamped::ByClock(tracked) => by_clock(tracked, clock)?,
+        };
+        self.open = Some(stamped);
+        let numbered = pulses
+            .into_iter()
+            .filter_map(|pulse| number(pulse, settings.offset, numbering));
+        Ok(Found::Points(numbered.collect()))
+    }
+}
+
+/// A pulse before it has a number.
+#[derive(Debug, Clone, Copy)]
+struct Pulse {
+    at: Timestamp<Raw>,
+    half_width: Duration,
+}
+
+fn open(path: &Path, edge: PulseEdge) -> Result<Stamped, String> {
+    if is_clock(path) {
+        return open_clock(path);
+    }
+    let captured = match edge {
+        PulseEdge::Assert => pps::Edge::Assert,
+        PulseEdge::Clear => pps::Edge::Clear,
+    };
+    match pps::Device::open(path, captured) {
+        Ok(device) => {
+            // A pulse from before may be of another time.
+            let last = device.newest().ok().flatten().map(|pulse| pulse.sequence);
+            Ok(Stamped::ByKernel { device, last })
+        }
+        Err(error) => Err(explain(path, &error)),
+    }
+}
+
+fn explain(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT) => format!(
+            "{path}: no such source of pulses (ls /sys/class/pps shows those this host has)"
+        ),
+        Some(Errno::ENOTTY) => format!("{path} is not a source of pulses"),
+        Some(Errno::EOPNOTSUPP) => format!("{path} does not have this `edge`"),
+        Some(Errno::EACCES) => format!("{path}: not permitted to open it"),
+        Some(Errno::EPERM) => format!("{path}: to choose its `edge` CAP_SYS_TIME is needed"),
+        _ => format!("{path}: {error}"),
+    }
+}
+
+/// Is it a PTP hardware clock, whose pin has the pulses?
+fn is_clock(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with("ptp"))
+}
+
+fn open_clock(path: &Path) -> Result<Stamped, String> {
+    let selector = Selector::Path(path.to_owned());
+    let tracked = Tracked::open_to_change(&selector).map_err(|error| words(&error))?;
+    let capabilities = tracked
+        .clock()
+        .capabilities()
+        .map_err(|error| words(&error))?;
+    let path = path.display();
+    if capabilities.external_timestamps == 0 {
+        return Err(format!("{path} cannot stamp external events"));
+    }
+    let device = tracked.clock().device();
+    let device = device.ok_or_else(|| format!("{path} has no pins"))?;
+    if capabilities.pins > 0 {
+        device
+            .assign_pin(0, CHANNEL)
+            .map_err(|error| format!("{path}: its pin 0 cannot stamp events: {error}"))?;
+    }
+    device
+        .stamp_events(CHANNEL, true)
+        .map_err(|error| format!("{path}: it does not stamp events: {error}"))?;
+    Ok(Stamped::ByClock(Box::new(tracked)))
+}
+
+/// The newest pulse, unless it is known.
+fn by_kernel(
+    device: &pps::Device,
+    last: &mut Option<u32>,
+    clock: &dyn Clock,
+) -> io::Result<Vec<Pulse>> {
+    let Some(pulse) = device.newest()? else {
+        return Ok(Vec::new());
+    };
+    if last.replace(pulse.sequence) == Some(pulse.sequence) {
+        return Ok(Vec::new());
+    }
+    let window = clock.window();
+    // Older than a second: the system clock was set since.
+    let instant = window.instant_of(pulse.at).ok();
+    Ok(instant
+        .map(|at| Pulse {
+            at,
+            half_width: window.half_width(),
+        })
+        .into_iter()
+        .collect())
+}
+
+/// The events since the last look.
+fn by_clock(tracked: &mut Tracked, clock: &dyn Clock) -> Result<Vec<Pulse>, String> {
+    let failed = |error: PhcError| words(&error);
+    tracked
+        .refresh(host_now(), Duration::ZERO)
+        .map_err(failed)?;
+    let path = tracked.path().display().to_string();
+    let device = tracked.clock().device();
+    let events = device.map_or(Ok(Vec::new()), clockwright_phc::Device::events);
+    let events = events.map_err(|error| format!("{path}: {error}"))?;
+    Ok(events
+        .iter()
+        .filter(|event| event.channel == CHANNEL)
+        .filter_map(|event| tracked.instant_of(event.at))
+        .map(|instant| Pulse {
+            at: on(clock.timescale(), instant.at),
+            half_width: instant.uncertainty,
+        })
+        .collect())
+}
+
+/// Gives a pulse the number of its second.
+fn number(pulse: Pulse, offset: Duration, numbering: Numbering<'_>) -> Option<Point> {
+    let (ahead, bound) = numbering(pulse.at)?;
+    if bound > WELL_BELOW_HALF {
+        return None;
+    }
+    // UTC at the pulse as whoever numbers it has it, and as the pulse has it.
+    let about: Timestamp<Utc> = pulse.at.shifted_to(ahead - offset);
+    let second = nearest_second(about.since_epoch());
+    if (about.since_epoch() - second).abs() > FARTHEST {
+        return None;
+    }
+    let utc = Timestamp::from_epoch(second + offset);
+    Some(Point {
+        at: pulse.at,
+        offset: difference(utc, pulse.at),
+        half_width: pulse.half_width,
+        error: Duration::ZERO,
+    })
+}
+
+fn nearest_second(time: Duration) -> Duration {
+    let second = Duration::from_secs(1).as_units();
+    let seconds = (time + Duration::from_millis(500))
+        .as_units()
+        .div_euclid(second);
+    Duration::from_units(seconds * second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pulse at raw 100.25 s, where UTC is 1.8e9 s and `late_ms` ahead of that.
+    fn numbered(late_ms: i64, bound_ms: i64, offset_ns: i64) -> Option<Point> {
+        let pulse = Pulse {
+            at: Timestamp::from_epoch(Duration::from_millis(100_250)),
+            half_width: Duration::ZERO,
+        };
+        let ahead = Duration::from_secs(1_800_000_000) + Duration::from_millis(750 + late_ms);
+        let bound = Duration::from_millis(bound_ms);
+        number(pulse, Duration::from_nanos(offset_ns), &|_| {
+            Some((ahead, bound))
+        })
+    }
+
+    #[test]
+    fn the_second_is_numbered_and_nothing_else_of_the_numbering_counts() {
+        let exact = Duration::from_secs(1_800_000_000) + Duration::from_millis(750);
+        for late in [-300, -1, 0, 150, 399] {
+            assert_eq!(numbered(late, 10, 0).unwrap().offset, exact, "{late}");
+        }
+        let point = numbered(150, 10, -370).unwrap();
+        assert_eq!(point.offset, exact - Duration::from_nanos(370));
+    }
+
+    #[test]
+    fn a_pulse_between_seconds_or_without_a_number_is_none() {
+        assert_eq!(numbered(450, 10, 0), None);
+        assert_eq!(numbered(0, 300, 0), None);
+        let pulse = Pulse {
+            at: Timestamp::EPOCH,
+            half_width: Duration::ZERO,
+        };
+        assert_eq!(number(pulse, Duration::ZERO, &|_| None), None);
+    }
+
+    #[test]
+    fn devices_that_are_not_there_say_so() {
+        let missing = open(Path::new("/dev/pps4000000"), PulseEdge::Assert).unwrap_err();
+        assert!(missing.contains("ls /sys/class/pps"), "{missing}");
+        let wrong = open(Path::new("/dev/null"), PulseEdge::Assert).unwrap_err();
+        assert_eq!(wrong, "/dev/null is not a source of pulses");
+        assert!(open(Path::new("/dev/ptp4000000"), PulseEdge::Assert).is_err());
+    }
+}

@@ -1,0 +1,339 @@
+//! The sources that are reference clocks of this host.
+
+use std::collections::BTreeMap;
+
+use clockwright_discipline::{
+    ClockReading, Sample, SourceId, SourceOptions, SourceStatus, State, Verdict,
+};
+use clockwright_ntp::ReferenceId;
+use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
+use tracing::{debug, info, warn};
+
+use super::daemon::Daemon;
+use super::view::state_of;
+use crate::clock::shown_at;
+use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice};
+use crate::control::{AuthReport, KindReport, LeapReport, SourceReport, SourceState};
+use crate::measure::{News, Refclock};
+use crate::output::si::signed;
+
+/// A source that is a reference clock.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// Its name towards the discipline.
+    pub(super) id: SourceId,
+    /// The device.
+    pub(super) clock: Refclock,
+    /// The last sample.
+    last: Option<Sample>,
+    /// The part it played when that was last logged.
+    pub(super) logged: Option<State>,
+}
+
+/// All of them, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Refclocks {
+    list: Vec<Attached>,
+}
+
+impl Attached {
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> String {
+        self.clock.config().device.label()
+    }
+
+    /// What this host names as its reference when it follows this clock.
+    pub(super) fn reference_id(&self) -> ReferenceId {
+        ReferenceId(self.clock.config().reference_id().octets())
+    }
+}
+
+impl Refclocks {
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Attached> {
+        self.list.iter()
+    }
+
+    /// All of them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Attached> {
+        self.list.iter_mut()
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, id: SourceId) -> Option<&Attached> {
+        self.list.iter().find(|one| one.id == id)
+    }
+
+    /// Makes samples of one of them at another interval.
+    pub(super) fn set_poll(&mut self, id: SourceId, poll: Poll) {
+        if let Some(one) = self.list.iter_mut().find(|one| one.id == id) {
+            one.clock.set_poll(poll);
+        }
+    }
+
+    /// When the next one has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Timestamp<Raw>> {
+        self.iter().map(|one| one.clock.next_timeout()).min()
+    }
+
+    /// The oscillator has lost count of time, or the system clock was set, by which pulses are
+    /// stamped.
+    pub(super) fn restart(&mut self) {
+        for one in &mut self.list {
+            one.clock.restart();
+        }
+    }
+}
+
+impl Daemon {
+    /// Begins to read a reference clock.
+    pub(super) fn attach(&mut self, config: RefclockConfig) {
+        let now = self.clock.timescale().now();
+        let id = self.sources.next_id();
+        self.discipline.add_source(id, options(&config), now);
+        self.refclocks.list.push(Attached {
+            id,
+            clock: Refclock::new(config, now),
+            last: None,
+            logged: None,
+        });
+    }
+
+    fn detach(&mut self, device: &RefclockDevice) {
+        let discipline = &mut self.discipline;
+        self.refclocks.list.retain(|one| {
+            let goes = one.clock.config().device == *device;
+            if goes {
+                discipline.remove_source(one.id);
+            }
+            !goes
+        });
+    }
+
+    /// Takes over a changed configuration.
+    pub(super) fn take_over_refclocks(&mut self, changes: &RefclockChanges) {
+        for device in &changes.removed {
+            self.detach(device);
+        }
+        for config in &changes.altered {
+            for one in &mut self.refclocks.list {
+                if one.clock.config().device == config.device {
+                    one.clock.reconfigure(config.clone());
+                    self.discipline.set_options(one.id, options(config));
+                }
+            }
+        }
+        for config in &changes.added {
+            self.attach(config.clone());
+        }
+        let order = &self.config;
+        self.refclocks.list.sort_by_key(|one| {
+            order
+                .refclocks()
+                .position(|config| config.device == one.clock.config().device)
+        });
+    }
+
+    /// Reads the reference clocks whose time has come.
+    pub(super) fn handle_refclocks(&mut self, now: Timestamp<Raw>) {
+        for n in 0..self.refclocks.list.len() {
+            let due = |one: &&Attached| one.clock.next_timeout() <= now;
+            if self.refclocks.list.get(n).filter(due).is_none() {
+                continue;
+            }
+            // Out of the list while the others are asked which second it is.
+            let mut one = self.refclocks.list.remove(n);
+            let lock = one.clock.config().settings.lock.clone();
+            let numbers = self.numbers(lock.as_ref().map(|label| label.as_str()));
+            let reading = self.reading();
+            let rate = self.clock.rate();
+            one.clock.handle_timeout(self.clock.as_ref(), &|at| {
+                let (offset, bound) = numbers?;
+                let utc = shown_at(reading, rate, at) + offset;
+                Some((utc.since_epoch() - at.since_epoch(), bound))
+            });
+            let news = one.clock.take_news();
+            self.refclocks.list.insert(n, one);
+            for news in news {
+                self.handle_news(n, news);
+            }
+        }
+    }
+
+    /// What must be added to the clock to know which second it is, and how wrong that may be: by
+    /// the source of this label, or by all that is known once the clock is synchronised.
+    fn numbers(&self, label: Option<&str>) -> Option<(Duration, Duration)> {
+        let reading = self.reading();
+        let (offset_s, bound_s) = match label {
+            None => {
+                let status = self.discipline.status(reading);
+                status
+                    .synchronized
+                    .then_some((status.offset_s, status.error_bound_s))?
+            }
+            Some(label) => {
+                let servers = self.sources.iter().filter(|source| source.name() == label);
+                let servers = servers.flat_map(|source| &source.members).map(|m| m.id);
+                let clocks = self.refclocks.iter().filter(|one| one.name() == label);
+                servers.chain(clocks.map(|one| one.id)).find_map(|id| {
+                    let status = self.discipline.source_status(id, reading)?;
+                    Some((status.offset_s?, status.error_bound_s?))
+                })?
+            }
+        };
+        Some((
+            Duration::from_secs_f64(offset_s),
+            Duration::from_secs_f64(bound_s),
+        ))
+    }
+
+    fn handle_news(&mut self, n: usize, news: News) {
+        let now = self.clock.timescale().now();
+        let Some(one) = self.refclocks.list.get(n) else {
+            return;
+        };
+        let (id, name) = (one.id, one.name());
+        match news {
+            News::Sample(sample) => self.take_reference(n, id, sample),
+            News::Reachable(reachable) => {
+                self.discipline.set_reachable(id, reachable);
+                if let Some(leave) = self.limiter.leave("reach", now) {
+                    if reachable {
+                        info!("{name}: tells time{leave}");
+                    } else {
+                        let why = one
+                            .clock
+                            .failure()
+                            .unwrap_or("nothing that can be used came");
+                        warn!("{name}: does not tell time any more: {why}{leave}");
+                    }
+                }
+                self.judge();
+            }
+            News::Failed(why) => {
+                if let Some(leave) = self.limiter.leave("refclock", now) {
+                    warn!("source {name}: {why}{leave}");
+                }
+            }
+            News::Set(by) => {
+                let by = signed(by.as_secs_f64());
+                if let Some(leave) = self.limiter.leave("refclock", now) {
+                    warn!("{name}: another program has set this clock by {by}{leave}");
+                }
+            }
+            News::Moved => {
+                warn!("{name}: this virtual machine was moved to another host: starting afresh");
+                self.start_afresh(now);
+                self.sources.restart(now);
+                self.refclocks.restart();
+                self.carry_out();
+            }
+        }
+    }
+
+    fn take_reference(&mut self, n: usize, id: SourceId, sample: Sample) {
+        let reading = self.reading();
+        if let Some(one) = self.refclocks.list.get_mut(n) {
+            one.last = Some(sample);
+        }
+        let verdict = self.discipline.handle_sample(id, &sample, reading);
+        let then = shown_at(reading, self.clock.rate(), sample.at);
+        debug!(
+            source = id.0,
+            offset_s = (sample.offset + sample.at.since_epoch() - then.since_epoch()).as_secs_f64(),
+            delay_s = sample.delay.as_secs_f64(),
+            "sample: {verdict:?}"
+        );
+        if !matches!(verdict, None | Some(Verdict::Suspect | Verdict::OutOfOrder)) {
+            self.counts.samples += 1;
+        }
+        self.carry_out();
+        self.judge();
+        self.tell();
+    }
+
+    /// The part a reference clock plays, and why, in words.
+    pub(super) fn part_of(
+        &self,
+        one: &Attached,
+        reading: ClockReading,
+    ) -> (SourceState, Option<String>) {
+        let Some(status) = self.discipline.source_status(one.id, reading) else {
+            return (SourceState::Starting, None);
+        };
+        let reason = match one.clock.failure() {
+            Some(failure) if one.clock.reach() == 0 => failure.to_owned(),
+            _ if one.clock.reach() == 0
+                && matches!(one.clock.config().device, RefclockDevice::Pps(_)) =>
+            {
+                "no pulse has come, or nobody knows yet which second it began".to_owned()
+            }
+            _ => status.reason.to_string(),
+        };
+        (state_of(status.state), Some(reason))
+    }
+
+    pub(super) fn refclock_reports(&self) -> Vec<SourceReport> {
+        let reading = self.reading();
+        let all = self.refclocks.iter();
+        all.map(|one| self.refclock_report(one, reading)).collect()
+    }
+
+    fn refclock_report(&self, one: &Attached, reading: ClockReading) -> SourceReport {
+        let (state, reason) = self.part_of(one, reading);
+        let status = self.discipline.source_status(one.id, reading);
+        let of_status = |field: fn(&SourceStatus) -> Option<f64>| {
+            status
+                .as_ref()
+                .and_then(field)
+                .filter(|value| value.is_finite())
+        };
+        let (polls, samples) = one.clock.counts();
+        let last = one.last;
+        SourceReport {
+            name: one.name(),
+            kind: match one.clock.config().device {
+                RefclockDevice::Phc(_) => KindReport::Phc,
+                RefclockDevice::Pps(_) => KindReport::Pps,
+            },
+            pool: false,
+            address: None,
+            port: None,
+            state,
+            reason,
+            // Of the clock itself, which NTP counts as 0.
+            stratum: last.map(|_| 0),
+            leap: last.map(|_| LeapReport::None),
+            reference_id: Some(one.clock.config().reference_id().to_string()),
+            poll: one.clock.poll().log2(),
+            poll_s: one.clock.poll().as_secs_f64(),
+            reach: one.clock.reach(),
+            reachable: one.clock.reach() != 0,
+            auth: AuthReport::None,
+            interleaved: false,
+            transport: None,
+            interface: None,
+            tx_stamp: None,
+            rx_stamp: None,
+            offset_s: of_status(|status| status.offset_s),
+            delay_s: last.map(|sample| sample.delay.as_secs_f64()),
+            jitter_s: of_status(|status| (status.samples > 0).then_some(status.jitter_s)),
+            frequency_ppm: of_status(|status| status.frequency.map(|f| f * 1e6)),
+            root_delay_s: last.map(|_| 0.0),
+            root_dispersion_s: last.map(|s| s.upstream.root_dispersion.as_secs_f64()),
+            error_bound_s: of_status(|status| status.error_bound_s),
+            last_sample_age_s: of_status(|status| status.last_sample_age_s),
+            sent: polls,
+            received: samples,
+            rejected: BTreeMap::new(),
+            last_rejection: None,
+            last_error: one.clock.failure().map(str::to_owned),
+        }
+    }
+}
+
+fn options(config: &RefclockConfig) -> SourceOptions {
+    SourceOptions {
+        poll: (config.poll.min, config.poll.max),
+    }
+}
