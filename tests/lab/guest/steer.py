@@ -108,7 +108,7 @@ def restarts(daemon, recorder):
     while lab.kernel()["tick_us"] == 10000 and time.monotonic() < deadline:
         time.sleep(0.005)
     daemon.end(signal.SIGKILL)
-    found["kill"] = {"kernel": kernel(), "error_ns": lab.clock_error_ns()}
+    found["kill"] = {"kernel": lab.kernel(), "error_ns": lab.clock_error_ns()}
     recorder.watch("killed", 1)
     daemon.start("/run/recovery.log")
     recorder.watch("recovery", 90)
