@@ -54,7 +54,7 @@ const LISTED: &[u8] = &[
     8, 0, 2, 0, b'a', b'l', b'l', 0, // NAME "all"
 ];
 
-/// The rest of an answer to `TSINFO_GET` with counters, of Linux 6.14.
+/// The rest of an answer to `TSINFO_GET` with counters, of Linux 6.16.
 const TSINFO: &[u8] = &[
     24, 0, 2, 0x80, // TIMESTAMPING
     4, 0, 1, 0, // NOMASK

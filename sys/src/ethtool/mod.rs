@@ -60,7 +60,7 @@ impl fmt::Display for Target<'_> {
 }
 
 /// How the transmit stamps of an interface fared, counted by its driver
-/// (`ETHTOOL_A_TS_STAT_*`, Linux 6.9). A counter that the driver does not keep is 0.
+/// (`ETHTOOL_A_TS_STAT_*`, Linux 6.10). A counter that the driver does not keep is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TxStampStatistics {
     /// Packets that were stamped.

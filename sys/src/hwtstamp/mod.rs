@@ -187,7 +187,7 @@ pub struct Capabilities {
     pub tx_types: u32,
     /// Bit n set: receive filter n is supported.
     pub rx_filters: u32,
-    /// Who stamps, where the kernel says so (Linux 6.14).
+    /// Who stamps, where the kernel says so (Linux 6.16).
     pub source: Option<StampSource>,
 }
 

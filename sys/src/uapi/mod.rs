@@ -39,8 +39,8 @@ pub(crate) const SCM_TS_OPT_ID: libc::c_int = 81;
 /// `SCM_TIMESTAMPING_PKTINFO` of `asm/socket.h` (Linux 4.13).
 pub(crate) const SCM_TIMESTAMPING_PKTINFO: libc::c_int = 58;
 
-// Of `linux/ethtool_netlink.h`: the counters came with Linux 6.9, TSCONFIG and the source of
-// stamps with 6.14.
+// Of `linux/ethtool_netlink.h`: the counters came with Linux 6.10, TSCONFIG with 6.14, the source
+// of stamps with 6.16.
 
 /// `ETHTOOL_MSG_TSCONFIG_GET`.
 pub(crate) const ETHTOOL_MSG_TSCONFIG_GET: u32 = 46;
