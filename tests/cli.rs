@@ -70,7 +70,16 @@ fn help_and_version_are_no_failures() {
     let (code, help, errors) = run(&["--help"]);
     assert_eq!((code, errors.as_str()), (0, ""));
     for command in [
-        "run", "check", "query", "set", "status", "sources", "demo", "sim",
+        "run",
+        "check",
+        "query",
+        "set",
+        "status",
+        "sources",
+        "timestamps",
+        "probe",
+        "demo",
+        "sim",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
@@ -106,6 +115,10 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
         ),
         (&["query", "-n", "0", "localhost"], "1..=1000"),
         (&["status", "--watch", "0"], "between 0.1 and 86400"),
+        (&["timestamps", "eth0"], "unexpected argument 'eth0'"),
+        (&["timestamps", "--watch", "fast"], "between 0.1 and 86400"),
+        (&["probe", "--watch"], "unexpected argument '--watch'"),
+        (&["prob"], "probe"),
         (&[], "Usage: clockwright"),
     ] {
         let (code, out, errors) = run(args);
@@ -188,6 +201,7 @@ fn without_a_daemon_status_and_sources_fail_and_say_what_to_do() {
         &["status", "--json"],
         &["sources"],
         &["sources", "--watch"],
+        &["timestamps"],
     ] {
         let args: Vec<&str> = args
             .iter()
@@ -249,6 +263,46 @@ fn daemon(socket: &Path, synchronized: bool) {
             (&stream).write_all(answer.as_bytes()).unwrap();
         }
     });
+}
+
+#[test]
+fn probe_needs_no_daemon_and_suggests_what_check_accepts() {
+    let folder = Folder::new("probe");
+    let (code, out, errors) = run(&["probe"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("Linux "), "{out}");
+    let (_, configuration) = out
+        .split_once("A configuration that makes use of it:\n")
+        .unwrap();
+    // The control socket is elsewhere, so that this host's run-time sources are not read.
+    let socket = folder.0.join("control.sock");
+    let main = folder.write(
+        "main.toml",
+        &format!(
+            "{configuration}\n[control]\nsocket = \"{}\"\n",
+            text(&socket)
+        ),
+    );
+    let (code, out, errors) = run(&["check", "-c", text(&main)]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{out}{configuration}");
+
+    let (code, out, _) = run(&["probe", "--json", "lo"]);
+    assert_eq!(code, 0);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["interfaces"][0]["name"], "lo");
+    assert_eq!(json["interfaces"][0]["stamping"], "software");
+}
+
+#[test]
+fn probe_of_an_interface_that_is_not_there_fails_and_names_those_that_are() {
+    let (code, out, errors) = run(&["probe", "no-such-if0"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        errors.starts_with(
+            "clockwright: there is no network interface \"no-such-if0\"; there are: lo"
+        ),
+        "{errors}"
+    );
 }
 
 #[test]

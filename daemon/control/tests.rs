@@ -204,6 +204,48 @@ fn the_documentation_has_every_field() {
     assert_eq!(table("status"), sent(status));
     let source = serde_json::to_string_pretty(&samples::sources()[0]).unwrap();
     assert_eq!(table("sources"), sent(source));
+    let timestamps = serde_json::to_string_pretty(&samples::timestamps()).unwrap();
+    assert_eq!(table("timestamps"), nested(&timestamps));
+    let probe = serde_json::to_string_pretty(&samples::probe()).unwrap();
+    assert_eq!(table("probe"), nested(&probe));
+}
+
+/// All fields of pretty JSON with the names of those they are in, `interfaces.phc.path`, each once.
+fn nested(json: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut within: Vec<&str> = Vec::new();
+    for line in json.lines().map(str::trim) {
+        let key = line
+            .strip_prefix('"')
+            .and_then(|line| line.split_once("\": "))
+            .map(|(key, _)| key);
+        if let Some(key) = key {
+            let path = within.iter().copied().filter(|name| !name.is_empty());
+            let name = path.chain([key]).collect::<Vec<_>>().join(".");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if line.ends_with(['{', '[']) {
+            within.push(key.unwrap_or_default());
+        } else if line.starts_with(['}', ']']) {
+            within.pop();
+        }
+    }
+    names
+}
+
+/// Every reason for which a packet can lack a hardware stamp is explained, with what to do.
+#[test]
+fn the_documentation_explains_every_fall_back() {
+    let page = include_str!("../../docs/hardware-timestamps.md");
+    let (_, section) = page.split_once("\n### What a fall-back means\n").unwrap();
+    let explained: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(reason, _)| reason)
+        .collect();
+    assert_eq!(explained, crate::interfaces::Fallback::NAMES);
 }
 
 #[test]

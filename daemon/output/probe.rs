@@ -71,10 +71,11 @@ fn headline(interface: &InterfaceProbe, paint: Paint) -> String {
     if interface.kind != "device" {
         about.push(printable(&interface.kind).into_owned());
     }
+    let driver = interface.driver.as_deref();
     about.extend(
-        interface
-            .driver
-            .as_deref()
+        // What lies on top of others is told by its kind.
+        driver
+            .filter(|_| interface.kind == "device")
             .map(|driver| printable(driver).into_owned()),
     );
     if !interface.running {
@@ -83,7 +84,6 @@ fn headline(interface: &InterfaceProbe, paint: Paint) -> String {
     about.extend(interface.link_speed_bps.map(rate));
     let master = interface.master.as_deref();
     about.extend(master.map(|master| format!("part of {}", printable(master))));
-    about.dedup();
     let words = interface.stamping.words();
     let by = match interface.below.as_slice() {
         [] => String::new(),
@@ -199,7 +199,15 @@ fn about_clock(clock: &ClockProbe) -> Vec<String> {
         None => {}
     }
     if clock.external_timestamps > 0 {
-        facts.push(format!("{} inputs for pulses", clock.external_timestamps));
+        let plural = if clock.external_timestamps == 1 {
+            ""
+        } else {
+            "s"
+        };
+        facts.push(format!(
+            "{} input{plural} for pulses",
+            clock.external_timestamps
+        ));
     }
     if !clock.virtual_clocks.is_empty() {
         facts.push(format!(
@@ -262,7 +270,7 @@ eth2: software timestamps (virtio_net, no carrier)
   Note     the driver, virtio_net, does not stamp in hardware
   Offers   kernel: both ways
 
-bond0: hardware timestamps of eth0 (bond, bonding)
+bond0: hardware timestamps of eth0 (bond)
 
 /dev/ptp2 (KVM virtual PTP)
   Clock    read precise, noise 8.10 ns, -3.412 ppm to the oscillator

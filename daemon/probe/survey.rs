@@ -107,6 +107,10 @@ fn look_at(link: &Link, all: &[Link], ethtool: &mut Ethtool) -> InterfaceProbe {
     if let Err(error) = &capabilities {
         judged.reasons = vec![error.to_string()];
     }
+    let below = devices_below(link, all);
+    if below.is_empty() && matches!(link.kind, Kind::Bond | Kind::Team) {
+        judged.reasons = vec![format!("this {} has no members", link.kind)];
+    }
     let speed = ethtool.speed_mbps(link.index).ok().flatten();
     let name_of = |index: u32| {
         let link = all.iter().find(|link| link.index == index);
@@ -120,7 +124,7 @@ fn look_at(link: &Link, all: &[Link], ethtool: &mut Ethtool) -> InterfaceProbe {
         driver,
         link_speed_bps: speed.map(|mbps| f64::from(mbps) * 1e6),
         master: link.master.and_then(name_of),
-        below: devices_below(link, all)
+        below: below
             .into_iter()
             .map(|device| device.name.clone())
             .collect(),

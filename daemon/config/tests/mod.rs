@@ -312,19 +312,23 @@ fn the_documentation_has_every_key_with_its_default() {
     );
 }
 
-/// What the reference shows as an example is valid.
+/// What is shown as an example is valid.
 #[test]
 fn the_examples_in_the_documentation_are_valid() {
-    let page = include_str!("../../../docs/configuration.md");
-    let mut examples = 0;
-    for (number, block) in page.split("```toml\n").skip(1).enumerate() {
-        let (text, _) = block.split_once("```").unwrap();
-        if let Err(invalid) = Config::from_text(Path::new("example"), text) {
-            panic!("example {number}: {invalid}");
+    for page in [
+        include_str!("../../../docs/configuration.md"),
+        include_str!("../../../docs/hardware-timestamps.md"),
+    ] {
+        let mut examples = 0;
+        for (number, block) in page.split("```toml\n").skip(1).enumerate() {
+            let (text, _) = block.split_once("```").unwrap();
+            if let Err(invalid) = Config::from_text(Path::new("example"), text) {
+                panic!("example {number}: {invalid}");
+            }
+            examples += 1;
         }
-        examples += 1;
+        assert!(examples >= 3, "{examples} examples");
     }
-    assert!(examples >= 3, "{examples} examples");
 }
 
 proptest! {
