@@ -374,8 +374,8 @@ impl Association {
             stamp: true,
         });
         let departure = self.departed(result, token, sent, transport, clock);
-        if let Some(line) = &mut self.line {
-            departure.into_iter().for_each(|d| line.departures.push(d));
+        if let (Some(line), Some(departure)) = (&mut self.line, departure) {
+            line.departures.push(departure);
         }
         self.collect_departure(instruments, clock);
     }
@@ -416,8 +416,9 @@ impl Association {
             from: None,
             stamp: true,
         });
-        let departure = self.departed(result, request.token, sent, Transport::Ptp, clock);
-        departure.into_iter().for_each(|d| self.over_ptp.push(d));
+        if let Some(departure) = self.departed(result, request.token, sent, Transport::Ptp, clock) {
+            self.over_ptp.push(departure);
+        }
     }
 
     /// What the path can give may have changed since the last request: another route, another slave

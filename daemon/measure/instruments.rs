@@ -64,10 +64,9 @@ impl Instruments {
             None => self.interfaces.any_ptp_only(),
         };
         match self.ptp.choice() {
-            PtpTransport::Never => PtpUse::Never,
             PtpTransport::Always => PtpUse::Always,
             PtpTransport::Auto if ptp_only() && self.ptp.is_usable(ipv6, raw_now()) => PtpUse::Try,
-            PtpTransport::Auto => PtpUse::Never,
+            PtpTransport::Auto | PtpTransport::Never => PtpUse::Never,
         }
     }
 

@@ -110,42 +110,50 @@ impl PtpPorts {
         wakes: &Wakes,
         now: Timestamp<Raw>,
     ) -> io::Result<&Port> {
-        let (side, any) = if ipv6 {
-            (&mut self.v6, IpAddr::from(Ipv6Addr::UNSPECIFIED))
+        let any: IpAddr = if ipv6 {
+            Ipv6Addr::UNSPECIFIED.into()
         } else {
-            (&mut self.v4, IpAddr::from(Ipv4Addr::UNSPECIFIED))
+            Ipv4Addr::UNSPECIFIED.into()
         };
+        let side = self.side(ipv6);
         side.used = Some(now);
-        // The old socket has to go first: the two could not have the port at the same time.
-        side.port.take_if(|(_, stamps)| *stamps != stamping);
-        let fresh = match side.port.take() {
+        // One that stamps otherwise goes first: the two could not have the port at the same time.
+        let open = side.port.take().filter(|(_, stamps)| *stamps == stamping);
+        let open = match open {
             Some(open) => open,
-            None => {
-                self.opened = self.opened.wrapping_add(1);
-                let id = PortId {
-                    owner: OWNER,
-                    serial: self.opened,
-                };
-                // Not shared with others (SO_REUSEADDR): the kernel would give each packet to only
-                // one of them, and it might be the wrong one.
-                let options = Options {
-                    stamping,
-                    ..Options::new(SocketAddr::new(any, PORT))
-                };
-                let opened = Port::open(id, &options, wakes);
-                side.failed = opened.is_err().then_some(now);
-                let opened = opened?;
-                side.told = false;
-                (opened, stamping)
-            }
+            None => (self.open_anew(any, stamping, wakes, now)?, stamping),
         };
-        Ok(&side.port.insert(fresh).0)
+        Ok(&self.side(ipv6).port.insert(open).0)
+    }
+
+    fn open_anew(
+        &mut self,
+        any: IpAddr,
+        stamping: Stamping,
+        wakes: &Wakes,
+        now: Timestamp<Raw>,
+    ) -> io::Result<Port> {
+        self.opened = self.opened.wrapping_add(1);
+        let id = PortId {
+            owner: OWNER,
+            serial: self.opened,
+        };
+        // Not shared with others (SO_REUSEADDR): the kernel would give each packet to only one of
+        // them, and it might be the wrong one.
+        let options = Options {
+            stamping,
+            ..Options::new(SocketAddr::new(any, PORT))
+        };
+        let opened = Port::open(id, &options, wakes);
+        let side = self.side(any.is_ipv6());
+        side.failed = opened.is_err().then_some(now);
+        side.told &= opened.is_err();
+        opened
     }
 
     /// The port could not be opened: has that still to be told? Says so once, until it can be.
     pub const fn is_news(&mut self, ipv6: bool) -> bool {
-        let side = if ipv6 { &mut self.v6 } else { &mut self.v4 };
-        !std::mem::replace(&mut side.told, true)
+        !std::mem::replace(&mut self.side(ipv6).told, true)
     }
 
     /// Is the port open?
@@ -158,6 +166,10 @@ impl PtpPorts {
     pub fn get(&self, id: PortId) -> Option<&Port> {
         let open = [&self.v4.port, &self.v6.port].into_iter().flatten();
         open.map(|(port, _)| port).find(|port| port.id() == id)
+    }
+
+    const fn side(&mut self, ipv6: bool) -> &mut Side {
+        if ipv6 { &mut self.v6 } else { &mut self.v4 }
     }
 
     /// Closes ports that nobody has sent from for a while.
