@@ -51,6 +51,19 @@ impl Timescale {
         host + (host - self.start).scaled(self.drift)
     }
 
+    /// What the host's oscillator shows when this one shows `at`.
+    pub fn host_at(&self, at: Timestamp<Raw>) -> Timestamp<Raw> {
+        if self.drift == 0.0 {
+            return at;
+        }
+        at - (at - self.start).scaled(self.drift / (1.0 + self.drift))
+    }
+
+    /// Rate of this oscillator minus the host's, s/s.
+    pub const fn drift(&self) -> f64 {
+        self.drift
+    }
+
     /// What a timer of the kernel has to count until `deadline`; not positive if it has passed.
     ///
     /// `timer_rate` is the rate of `CLOCK_MONOTONIC` minus the host oscillator's (s/s): a slew of
@@ -299,6 +312,9 @@ mod tests {
         let start = Timestamp::from_timespec(100, 0);
         let fast = Timescale::drifting(start, 50e-6);
         assert_eq!(fast.at_host(start), start);
+        let later = start + Duration::from_secs(5_000);
+        let there_and_back = fast.host_at(fast.at_host(later));
+        assert!(nanos_after(there_and_back, later).abs() <= 1);
         let shown = fast.at_host(start + Duration::from_secs(1_000));
         let gained = shown - start - Duration::from_secs(1_000);
         assert!((gained.as_secs_f64() - 0.05).abs() < 1e-12);

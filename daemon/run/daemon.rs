@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::desk::Answering;
+use super::follow::Followers;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
 use super::refclocks::Refclocks;
@@ -68,6 +69,7 @@ pub(super) struct Daemon {
     pub(super) discipline: Discipline,
     pub(super) sources: Sources,
     pub(super) refclocks: Refclocks,
+    pub(super) followers: Followers,
     pub(super) servers: Servers,
     pub(super) instruments: Instruments,
     /// Buffers for what comes over PTP; absent only while they are being read.
@@ -125,6 +127,7 @@ impl Daemon {
             discipline: parts.discipline,
             sources: Sources::default(),
             refclocks: Refclocks::default(),
+            followers: Followers::default(),
             servers: Servers::new(),
             instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
@@ -146,6 +149,7 @@ impl Daemon {
         for refclock in refclocks {
             daemon.attach(refclock);
         }
+        daemon.followers = Followers::new(&daemon.config.follow);
         daemon.carry_out();
         daemon.tell();
         daemon
@@ -166,6 +170,9 @@ impl Daemon {
         let due = [
             self.sources.next_timeout(),
             self.refclocks.next_timeout(),
+            self.followers
+                .next_timeout()
+                .map(|due| self.clock.timescale().at_host(due)),
             self.discipline.next_timeout(),
             Some(self.save_at),
         ];
@@ -196,6 +203,7 @@ impl Daemon {
             self.handle_events(*id);
         }
         self.handle_refclocks(now);
+        self.handle_followers();
         for address in self.sources.due_names(now) {
             self.look_up(address);
         }
@@ -503,6 +511,7 @@ impl Daemon {
     /// Ends well: no correction goes on without us, and what has been learnt is kept.
     pub(super) fn stop(&mut self) {
         self.end_correction();
+        self.followers.stop();
         self.save();
         if self.servers.is_listening() {
             let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
@@ -526,6 +535,7 @@ impl Drop for Daemon {
     /// with nobody there to stop it.
     fn drop(&mut self) {
         self.end_correction();
+        self.followers.stop();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod daemon;
+mod follow;
 mod desk;
 mod leap;
 mod limiter;

@@ -131,6 +131,7 @@ impl Daemon {
         }
         self.sources.sort_like(&self.config);
         self.take_over_refclocks(&changes.refclocks);
+        self.followers.reconfigure(&changes.follow);
         self.carry_out();
         self.judge();
     }
