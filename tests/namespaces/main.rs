@@ -9,6 +9,7 @@
 
 mod daemon;
 mod demo;
+mod ptp;
 mod query;
 mod serve;
 #[path = "../support/mod.rs"]
