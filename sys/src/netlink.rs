@@ -200,15 +200,28 @@ mod tests {
         assert_eq!(read(&good[..15]), []);
     }
 
+    fn about(index: u32) -> netlink_packet_route::RouteNetlinkMessage {
+        let mut link = netlink_packet_route::link::LinkMessage::default();
+        link.header.index = index;
+        netlink_packet_route::RouteNetlinkMessage::GetLink(link)
+    }
+
     #[test]
     fn the_kernels_refusal_is_its_error() {
         let mut conversation = Conversation::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
-        let mut link = netlink_packet_route::link::LinkMessage::default();
-        link.header.index = u32::MAX >> 1;
-        let question = netlink_packet_route::RouteNetlinkMessage::GetLink(link);
         for _ in 0..2 {
-            let answer = conversation.ask::<_, Plain>(question.clone());
+            let answer = conversation.ask::<_, Plain>(about(u32::MAX >> 1));
             assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::ENODEV));
         }
+        let loopback = conversation.ask::<_, Plain>(about(1)).unwrap();
+        assert_eq!(loopback.len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_of_an_earlier_question_is_no_answer() {
+        let mut conversation = Conversation::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+        conversation.send(about(1), NLM_F_ACK).unwrap();
+        let answer = conversation.ask::<_, Plain>(about(u32::MAX >> 1));
+        assert_eq!(answer.unwrap_err().raw_os_error(), Some(libc::ENODEV));
     }
 }

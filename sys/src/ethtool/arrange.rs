@@ -167,7 +167,12 @@ mod tests {
             rx: RxFilter::All,
             ..OFF
         };
-        let arranged = settle(nic(), Some(current), AUTO, |config| Err(impossible(config)));
+        let mut tried = 0;
+        let arranged = settle(nic(), Some(current), AUTO, |config| {
+            tried += 1;
+            assert!(tried <= 2, "again and again");
+            Err(impossible(config))
+        });
         assert_eq!(arranged.config, Some(current));
         assert!(arranged.refused.is_some());
     }
