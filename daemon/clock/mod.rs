@@ -6,6 +6,7 @@
 mod observed;
 mod phc;
 mod simulated;
+mod steady;
 mod system;
 mod tai;
 mod timescale;
@@ -43,6 +44,12 @@ pub trait Clock {
 
     /// What it shows now. Always what it really shows, whatever was asked of it.
     fn read(&self) -> ClockReading;
+
+    /// What it shows now but for the kernel's dither: what steering is to go by. A clock that is set
+    /// or slewed by somebody is where it is read.
+    fn read_steady(&mut self) -> ClockReading {
+        self.read()
+    }
 
     /// What it shows now, where nothing but that is needed: the cheapest way to read it.
     fn now(&self) -> Timestamp<Utc>;

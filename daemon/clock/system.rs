@@ -5,6 +5,7 @@ use clockwright_sys::adjust::{self, AdjustError, Announcement};
 use clockwright_sys::clock::{self, ClockId};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
+use super::steady::Aim;
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
 
@@ -13,6 +14,7 @@ use crate::control::{ClockName, Steering};
 pub struct System {
     timescale: Timescale,
     pace: Pace,
+    aim: Aim,
 }
 
 impl System {
@@ -25,6 +27,7 @@ impl System {
         Ok(Self {
             timescale: Timescale::host(),
             pace: Pace::steady(kernel_rate()),
+            aim: Aim::default(),
         })
     }
 }
@@ -44,6 +47,11 @@ impl Clock for System {
 
     fn read(&self) -> ClockReading {
         reading_of(&self.window())
+    }
+
+    fn read_steady(&mut self) -> ClockReading {
+        let read = self.read();
+        self.aim.follow(read, self.pace.rate)
     }
 
     fn now(&self) -> Timestamp<Utc> {
@@ -90,11 +98,14 @@ impl Clock for System {
 impl Helm for System {
     fn set_frequency(&mut self, frequency: f64) -> Result<(), AdjustError> {
         let applied = adjust::set_frequency(ClockId::REALTIME, frequency)?;
-        self.pace = self.pace.changed(clock::raw_now(), applied);
+        let now = clock::raw_now();
+        self.aim.rate_changes(now, self.pace.rate);
+        self.pace = self.pace.changed(now, applied);
         Ok(())
     }
 
     fn step(&mut self, by: Duration) -> Result<(), AdjustError> {
+        self.aim.forget();
         adjust::step(ClockId::REALTIME, by).map(drop)
     }
 

@@ -23,7 +23,7 @@ const LARGEST_ERROR: Duration = Duration::from_secs(16);
 impl Daemon {
     /// Takes in a completed exchange.
     pub(super) fn take_exchange(&mut self, id: SourceId, exchange: &Exchange) {
-        let reading = self.reading();
+        let reading = self.clock.read_steady();
         let measured = exchange.measure(reading.clock.max(EARLIEST));
         let sample = Sample {
             at: measured.at,
