@@ -55,22 +55,23 @@ impl Changes {
 
 /// What must be done to get from `old` to `new`, each known by its `identity`: what is added, what
 /// is gone, and what stays with other settings.
-fn difference<'c, C: Clone + PartialEq + 'c, I: PartialEq>(
-    old: impl Iterator<Item = &'c C> + Clone,
-    new: impl Iterator<Item = &'c C> + Clone,
+fn difference<C: Clone + PartialEq, I: PartialEq>(
+    old: &[C],
+    new: &[C],
     identity: impl Fn(&C) -> I,
 ) -> (Vec<C>, Vec<I>, Vec<C>) {
     let (mut added, mut altered) = (Vec::new(), Vec::new());
-    for entry in new.clone() {
-        match old.clone().find(|old| identity(old) == identity(entry)) {
+    for entry in new {
+        match old.iter().find(|old| identity(old) == identity(entry)) {
             None => added.push(entry.clone()),
             Some(before) if before != entry => altered.push(entry.clone()),
             Some(_) => {}
         }
     }
     let removed = old
+        .iter()
         .map(&identity)
-        .filter(|gone| !new.clone().any(|entry| identity(entry) == *gone))
+        .filter(|gone| !new.iter().any(|entry| identity(entry) == *gone))
         .collect();
     (added, removed, altered)
 }
@@ -79,11 +80,15 @@ impl Config {
     /// What must be done to get from this configuration to `new`. The order of sources does not
     /// count: a source is known by its address or device.
     pub fn changes_to(&self, new: &Self) -> Changes {
-        let (added, removed, altered) = difference(self.servers(), new.servers(), |source| {
+        let servers = |config: &Self| config.servers().cloned().collect::<Vec<_>>();
+        let refclocks = |config: &Self| config.refclocks().cloned().collect::<Vec<_>>();
+        let (added, removed, altered) = difference(&servers(self), &servers(new), |source| {
             source.address.clone()
         });
-        let refclocks = difference(self.refclocks(), new.refclocks(), |c| c.device.clone());
-        let follow = difference(self.follow.iter(), new.follow.iter(), |f| f.clock.clone());
+        let refclocks = difference(&refclocks(self), &refclocks(new), |clock| {
+            clock.device.clone()
+        });
+        let follow = difference(&self.follow, &new.follow, |follow| follow.clock.clone());
         let mut changes = Changes {
             added,
             removed,

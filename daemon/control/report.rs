@@ -259,7 +259,8 @@ pub struct SourceReport {
     pub interleaved: bool,
     /// What carried the last exchange; null before the first, and of a reference clock.
     pub transport: Option<TransportReport>,
-    /// The interface that the last reply came in by, where that is known.
+    /// The interface that its packets go by, of a VLAN or bond the device below; null while no
+    /// stamp has told.
     pub interface: Option<String>,
     /// Who stamped the last request's departure here.
     pub tx_stamp: Option<StampReport>,

@@ -31,15 +31,13 @@ pub fn probe_lines(report: &ProbeReport, paint: Paint) -> Vec<String> {
     lines.push(String::new());
     lines.push(paint.apply(Style::Heading, "A configuration that makes use of it:"));
     lines.push(String::new());
-    lines.extend(
-        report
-            .configuration
-            .lines()
-            .map(|line| match line.starts_with('#') {
-                true => paint.apply(Style::Quiet, line),
-                false => line.to_owned(),
-            }),
-    );
+    lines.extend(report.configuration.lines().map(|line| {
+        if line.starts_with('#') {
+            paint.apply(Style::Quiet, line)
+        } else {
+            line.to_owned()
+        }
+    }));
     lines
 }
 
@@ -50,12 +48,10 @@ fn head(report: &ProbeReport) -> String {
         return format!("Linux {kernel}: no network interface besides loopback.");
     }
     let refused = report.clocks.iter().any(|clock| clock.error.is_some());
-    match (report.net_admin, refused) {
-        (true, _) => format!("Linux {kernel}, nothing is changed by looking."),
-        (false, true) => {
-            format!("Linux {kernel}; run as root to have the clocks measured as well.")
-        }
-        (false, false) => format!("Linux {kernel}, nothing is changed by looking."),
+    if refused && !report.net_admin {
+        format!("Linux {kernel}; run as root to have the clocks measured as well.")
+    } else {
+        format!("Linux {kernel}, nothing is changed by looking.")
     }
 }
 

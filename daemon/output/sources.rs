@@ -6,7 +6,7 @@ use super::si::{age, signed, span};
 use super::style::{Paint, Style};
 use super::table::{Align, Cell, Table};
 use super::text::printable;
-use crate::control::{SourceReport, SourceState};
+use crate::control::{KindReport, SourceReport, SourceState, TransportReport};
 
 /// The columns.
 const COLUMNS: [(&str, Align); 13] = [
@@ -48,11 +48,6 @@ fn row(source: &SourceReport) -> Vec<Cell> {
     } else {
         format!("{}/{}", stamp(source.tx_stamp), stamp(source.rx_stamp))
     };
-    let mode = match (source.received, source.interleaved) {
-        (0, _) => "-",
-        (_, true) => "interleaved",
-        (_, false) => "basic",
-    };
     vec![
         Cell::new(format!("{marker} {}", name(source)), style),
         Cell::new(source.state.name(), style),
@@ -64,13 +59,29 @@ fn row(source: &SourceReport) -> Vec<Cell> {
         Poll::new(source.poll).to_string().into(),
         show(source.last_sample_age_s, age),
         stamps.into(),
-        mode.into(),
+        mode(source).into(),
         show(source.offset_s, signed),
         show(source.delay_s, span),
         show(source.jitter_s, span),
         show(source.error_bound_s, |bound| format!("±{}", span(bound))),
         Cell::new(why(source), Style::Quiet),
     ]
+}
+
+/// How it is read: the mode of NTP, and what carries it where that is not plain UDP.
+fn mode(source: &SourceReport) -> &'static str {
+    let by_ptp = source.transport == Some(TransportReport::Ptp);
+    match source.kind {
+        KindReport::Phc => "phc",
+        KindReport::Pps => "pps",
+        KindReport::Server if source.received == 0 => "-",
+        KindReport::Server => match (source.interleaved, by_ptp) {
+            (true, false) => "interleaved",
+            (false, false) => "basic",
+            (true, true) => "interleaved, ptp",
+            (false, true) => "basic, ptp",
+        },
+    }
 }
 
 /// The configured name, and the address where that is not the same.
@@ -134,6 +145,21 @@ mod tests {
             source_lines(&[], Paint::NEVER),
             ["No source is configured."]
         );
+    }
+
+    #[test]
+    fn the_mode_says_what_is_not_plain_ntp() {
+        let mut source = samples::sources().remove(0);
+        source.transport = Some(TransportReport::Ptp);
+        assert_eq!(mode(&source), "interleaved, ptp");
+        source.interleaved = false;
+        assert_eq!(mode(&source), "basic, ptp");
+        source.kind = KindReport::Phc;
+        assert_eq!(mode(&source), "phc");
+        // A reference clock has no port to name.
+        source.address = None;
+        source.port = None;
+        assert_eq!(name(&source), source.name);
     }
 
     #[test]

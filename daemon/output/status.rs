@@ -24,8 +24,11 @@ fn verdict(status: &StatusReport) -> (String, Style) {
             .as_deref()
             .or(status.reference_id.as_deref());
         let to = reference.map_or_else(String::new, |name| {
-            let stratum = status.stratum.saturating_sub(1);
-            format!(" to {} (stratum {stratum})", printable(name))
+            let name = printable(name);
+            match status.stratum.saturating_sub(1) {
+                0 => format!(" to the reference clock {name}"),
+                stratum => format!(" to {name} (stratum {stratum})"),
+            }
         });
         let within = status.error_bound_s.map_or_else(String::new, |bound| {
             format!(": the clock is within ±{} of UTC", span(bound))
@@ -159,6 +162,18 @@ Sources          4 known, 4 reachable, 3 used
 Samples          120 used
 Steps            1 since the start
 Daemon           version 0.1.0, up 60 min"
+        );
+    }
+
+    #[test]
+    fn a_reference_clock_is_called_one() {
+        let mut status = samples::status();
+        status.stratum = 1;
+        status.reference_name = Some("/dev/pps0".to_owned());
+        let first = status_lines(&status, Paint::NEVER).remove(0);
+        assert!(
+            first.starts_with("Synchronised to the reference clock /dev/pps0: the clock is within"),
+            "{first}"
         );
     }
 

@@ -149,8 +149,8 @@ mod tests {
         }
     }
 
-    const fn set(tx: TxType, rx: RxFilter) -> Option<Config> {
-        Some(Config { flags: 0, tx, rx })
+    const fn set(tx: TxType, rx: RxFilter) -> Config {
+        Config { flags: 0, tx, rx }
     }
 
     fn shown(judgement: &Judgement) -> String {
@@ -160,14 +160,14 @@ mod tests {
     #[test]
     fn a_nic_that_stamps_all_needs_only_the_privilege() {
         let able = nic(&[RxFilter::None, RxFilter::All]);
-        let fresh = judge(&able, set(TxType::Off, RxFilter::None), "igc");
+        let fresh = judge(&able, Some(set(TxType::Off, RxFilter::None)), "igc");
         assert_eq!(fresh.stamping, Stamping::Hardware);
         assert_eq!(
             shown(&fresh),
             "hardware timestamps\nthe daemon sets transmit on, receive all, which takes \
              CAP_NET_ADMIN"
         );
-        let ready = judge(&able, set(TxType::On, RxFilter::All), "igc");
+        let ready = judge(&able, Some(set(TxType::On, RxFilter::All)), "igc");
         assert_eq!(
             (ready.stamping, ready.reasons),
             (Stamping::Hardware, vec![])
@@ -177,11 +177,11 @@ mod tests {
     #[test]
     fn a_nic_for_ptp_carries_ntp_in_ptp() {
         let able = nic(&[RxFilter::None, RxFilter::PtpV2L4Event]);
-        let judgement = judge(&able, set(TxType::On, RxFilter::PtpV2L4Event), "bcm");
+        let judgement = judge(&able, Some(set(TxType::On, RxFilter::PtpV2L4Event)), "bcm");
         assert_eq!(judgement.stamping, Stamping::HardwareOverPtp);
         // Over Ethernet only, NTP cannot go that way.
         let able = nic(&[RxFilter::None, RxFilter::PtpV2L2Event]);
-        let judgement = judge(&able, set(TxType::Off, RxFilter::None), "x");
+        let judgement = judge(&able, Some(set(TxType::Off, RxFilter::None)), "x");
         assert_eq!(judgement.stamping, Stamping::Software);
         assert!(
             shown(&judgement).contains("no receive filter that covers NTP, only ptpv2-l2-event"),
@@ -192,9 +192,12 @@ mod tests {
     #[test]
     fn a_filter_that_another_program_needs_is_left_to_it() {
         let able = nic(&[RxFilter::None, RxFilter::NtpAll, RxFilter::PtpV2L2Event]);
-        let judgement = judge(&able, set(TxType::On, RxFilter::PtpV2L2Event), "x");
+        let judgement = judge(&able, Some(set(TxType::On, RxFilter::PtpV2L2Event)), "x");
         assert_eq!(judgement.stamping, Stamping::Software);
-        assert_eq!(judgement.wanted, set(TxType::On, RxFilter::PtpV2L2Event));
+        assert_eq!(
+            judgement.wanted,
+            Some(set(TxType::On, RxFilter::PtpV2L2Event))
+        );
         assert!(
             shown(&judgement).contains("another program set"),
             "{judgement:?}"

@@ -20,6 +20,10 @@ pub struct ProbeReport {
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each a field of the JSON"
+)]
 pub struct InterfaceProbe {
     /// Its name.
     pub name: String,

@@ -183,7 +183,11 @@ impl Daemon {
                 Transport::Udp => TransportReport::Udp,
                 Transport::Ptp => TransportReport::Ptp,
             }),
-            interface: None,
+            interface: member
+                .asked
+                .interface()
+                .and_then(|index| self.instruments.interfaces.name(index))
+                .map(str::to_owned),
             tx_stamp: last.map(|exchange| StampReport::from(exchange.t1.kind)),
             rx_stamp: last.map(|exchange| StampReport::from(exchange.t4.kind)),
             offset_s: of_status(|status| status.offset_s),

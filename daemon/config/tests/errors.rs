@@ -198,6 +198,19 @@ fn a_source_is_exactly_one_thing() {
             "c.toml:3:13: `pool_size` goes with `pool`, and this source is one server",
         ),
         (
+            "[[source]]\nserver = \"a\"\npoll = { max = \"16s\" }",
+            "64s, is longer than the longest, 16s",
+        ),
+    ] {
+        let shown = refused(text);
+        assert!(shown.contains(what), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn a_reference_clock_has_keys_of_its_own() {
+    for (text, what) in [
+        (
             "[[source]]\nphc = \"eth0\"\npps = \"/dev/pps0\"",
             "`phc` or `pps`, not both",
         ),
@@ -232,10 +245,6 @@ fn a_source_is_exactly_one_thing() {
         (
             "[[source]]\nphc = \"eth0\"\npoll = { min = \"32s\" }",
             "where one is not given it is min = \"1s\" or max = \"16s\"",
-        ),
-        (
-            "[[source]]\nserver = \"a\"\npoll = { max = \"16s\" }",
-            "64s, is longer than the longest, 16s",
         ),
     ] {
         let shown = refused(text);
