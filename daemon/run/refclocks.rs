@@ -232,7 +232,7 @@ impl Daemon {
     }
 
     fn take_reference(&mut self, n: usize, id: SourceId, sample: Sample) {
-        let reading = self.reading();
+        let reading = self.clock.read_steady();
         if let Some(one) = self.refclocks.list.get_mut(n) {
             one.last = Some(sample);
         }
