@@ -179,32 +179,19 @@ fn the_interface_is_removed_and_comes_back() {
 
 #[test]
 fn the_receive_filter_changes_and_nothing_goes_backwards() {
-    let filter = |number: u8| {
-        json!([
-            "run",
-            format!("ip netns exec n1 hwstamp_ctl -i hwt1 -t 1 -r {number}")
-        ])
-    };
+    // As a program that wants to stamp only what it sends asks for it.
+    let none = json!(["run", "ip netns exec n1 hwstamp_ctl -i hwt1 -t 1 -r 0"]);
     let record = run(
         "filter-change",
         Drivers::Lab,
-        events(&[(EVENT_S, filter(0)), (32.0, filter(1))], 50.0),
+        events(&[(EVENT_S, none)], 40.0),
     );
     assert_unharmed(&record);
     assert_never_mixed(&record);
-    assert_told(&record, "another program changed how it timestamps", 2);
-    record.assert_kinds("client", "kernel/kernel", EVENT_S + 3.0, 32.0);
-    record.assert_kinds(
-        "client",
-        "hardware/hardware",
-        32.0 + TEN_POLLS_S,
-        f64::INFINITY,
-    );
-    // What another program set is left as it is.
-    assert_eq!(
-        record.stats["1"]["hwtstamp_sets"], 3,
-        "its two, and ours at the start"
-    );
+    record.assert_right(RIGHT_NS, SETTLED_S, f64::INFINITY);
+    let again = EVENT_S + TEN_POLLS_S;
+    record.assert_kinds("client", "hardware/hardware", again, f64::INFINITY);
+    assert_told(&record, "set again: transmit on, receive all", 1);
 }
 
 #[test]
@@ -243,9 +230,14 @@ fn a_clock_that_may_be_read_only_so_often_is_not_read_more() {
     assert_unharmed(&record);
     record.assert_kinds("client", "hardware/hardware", 8.0, f64::INFINITY);
     record.assert_right(2.0 * RIGHT_NS, SETTLED_S, f64::INFINITY);
-    assert_eq!(
-        record.stats["1"]["clock_refused"], 0,
-        "reads that the device refused"
+    // It does not say so beforehand: the daemon learns it by being refused now and then.
+    let (read, refused) = (
+        record.stats["1"]["clock_reads"],
+        record.stats["1"]["clock_refused"],
+    );
+    assert!(
+        100 * refused < read,
+        "{refused} of {read} readings were refused"
     );
     let phc = &record.interface("client", "hwt1")["phc"];
     assert!(

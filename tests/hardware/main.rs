@@ -16,6 +16,7 @@ mod faults;
 mod filters;
 mod guest;
 mod kinds;
+mod over_ptp;
 mod peers;
 mod record;
 mod scene;
