@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use clockwright_ntp::{
-    Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, Rejection, Request, Transport,
-    TxToken, over_ptp,
+    Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, PtpUse, Rejection, Request,
+    Transport, TxToken, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{Message, Options, QueueItem, Transmit, TxId, TxStamp};
@@ -17,7 +17,6 @@ use super::instruments::{BATCH, Instruments};
 use super::line::Line;
 use super::port::{Port, PortId};
 use crate::clock::{Clock, Implausible, Window};
-use crate::config::PtpTransport;
 use crate::interfaces::{Freshness, Interfaces, Medium, Sent};
 
 /// Batches read before others have their turn.
@@ -68,6 +67,8 @@ pub struct Association {
     over_ptp: Departures,
     /// Which port that was.
     ptp_port: Option<PortId>,
+    /// Whether requests are to go over PTP.
+    ptp: PtpUse,
     /// The interface that the way to the server leads through, as the last stamp told.
     interface: Option<u32>,
     events: VecDeque<Event>,
@@ -99,6 +100,7 @@ impl Association {
             previous: None,
             over_ptp: Departures::default(),
             ptp_port: None,
+            ptp: PtpUse::Never,
             interface: None,
             events: VecDeque::new(),
             stamps: StampCounts::default(),
@@ -137,6 +139,11 @@ impl Association {
         self.interface
     }
 
+    /// Is the server asked over PTP and in no other way?
+    pub fn is_asked_over_ptp_only(&self) -> bool {
+        self.ptp == PtpUse::Always
+    }
+
     /// When [`Association::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Timestamp<Raw>> {
         self.client.next_timeout()
@@ -146,7 +153,8 @@ impl Association {
     pub fn handle_timeout(&mut self, instruments: &mut Instruments, clock: &dyn Clock) {
         let now = clock.timescale().now();
         if self.next_timeout().is_some_and(|due| due <= now) {
-            let ptp = instruments.ptp_use(self.server.is_ipv6(), self.interface);
+            let ptp = instruments.ptp_use(self.server, self.interface);
+            self.ptp = ptp;
             self.client.set_ptp(ptp);
             self.client.set_ptp_domain(instruments.ptp.domain());
             self.client.handle_timeout(now, &mut instruments.entropy);
@@ -196,6 +204,17 @@ impl Association {
         let mut departures = std::mem::take(&mut self.over_ptp);
         self.take_departure(stamp, &mut departures, interfaces, window);
         self.over_ptp = departures;
+    }
+
+    /// Is this where the server's messages over PTP come from?
+    pub fn is_over_ptp_at(&self, from: SocketAddr) -> bool {
+        let scope = |address: SocketAddr| match address {
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
+            _ => 0,
+        };
+        from.port() == over_ptp::PORT
+            && from.ip() == self.server.ip()
+            && scope(from) == scope(self.server)
     }
 
     /// A message over PTP has come from this server. [`Association::carry_out`] is to follow.
@@ -398,7 +417,7 @@ impl Association {
         let port = match instruments.open_ptp(to.is_ipv6()) {
             Ok(port) => port,
             Err(error) => {
-                let demanded = instruments.ptp.choice() == PtpTransport::Always;
+                let demanded = self.ptp == PtpUse::Always;
                 let failure = Failure::PtpPort(error);
                 self.client
                     .send_failed(request.token, clock.timescale().now());

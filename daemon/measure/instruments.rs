@@ -1,6 +1,8 @@
 //! What all associations of a process use together.
 
-use clockwright_ntp::PtpUse;
+use std::net::SocketAddr;
+
+use clockwright_ntp::{PtpUse, over_ptp};
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{ErrorQueue, Features, RecvBatch, Stamping, StampingKeeper};
 use clockwright_timebase::StampKind;
@@ -8,7 +10,7 @@ use clockwright_timebase::StampKind;
 use super::entropy::OsEntropy;
 use super::port::{Port, Wakes};
 use super::ptp_port::PtpPorts;
-use crate::config::PtpTransport;
+use crate::config::{NTP_PORT, PtpTransport};
 use crate::interfaces::Interfaces;
 
 /// Datagrams and stamps read in one system call. A client seldom has more than one.
@@ -58,15 +60,19 @@ impl Instruments {
 
     /// How requests to a server that is reached through `interface`, as far as that is known, are
     /// to make use of PTP: where they may, and the NIC stamps nothing else on arrival.
-    pub(super) fn ptp_use(&self, ipv6: bool, interface: Option<u32>) -> PtpUse {
+    ///
+    /// Over PTP there is only one port, so a server that was configured with another one than
+    /// NTP's might not be the one that answers there.
+    pub(super) fn ptp_use(&self, server: SocketAddr, interface: Option<u32>) -> PtpUse {
         let ptp_only = || match interface {
             Some(interface) => self.interfaces.is_ptp_only(interface),
             None => self.interfaces.any_ptp_only(),
         };
-        match self.ptp.choice() {
-            PtpTransport::Always => PtpUse::Always,
-            PtpTransport::Auto if ptp_only() && self.ptp.is_usable(ipv6, raw_now()) => PtpUse::Try,
-            PtpTransport::Auto | PtpTransport::Never => PtpUse::Never,
+        let usable = || self.ptp.is_usable(server.is_ipv6(), raw_now());
+        match (self.ptp.choice(), server.port()) {
+            (PtpTransport::Always, _) | (PtpTransport::Auto, over_ptp::PORT) => PtpUse::Always,
+            (PtpTransport::Auto, NTP_PORT) if ptp_only() && usable() => PtpUse::Try,
+            (PtpTransport::Auto | PtpTransport::Never, _) => PtpUse::Never,
         }
     }
 

@@ -16,8 +16,8 @@ use super::desk::Answering;
 use super::follow::Followers;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
-use super::refclocks::Refclocks;
 use super::ptp::PtpInbox;
+use super::refclocks::Refclocks;
 use super::serve::{self, ListenError, Servers};
 use super::sources::{Sources, Turnover};
 use super::stamping::Stamper;
@@ -420,6 +420,11 @@ impl Daemon {
             let hint = match (&member.last_error, &member.refused) {
                 (Some(error), _) => format!(": {error}"),
                 (None, Some(rejection)) => format!(" with anything usable: {rejection}"),
+                (None, None) if member.asked.is_asked_over_ptp_only() => {
+                    ": it may not answer NTP over PTP, which `timestamping.ptp_transport` or its \
+                     port demands, it may be down, or a firewall drops UDP port 319 on the way"
+                        .to_owned()
+                }
                 (None, None) => {
                     ": it may be down, or a firewall drops UDP packets on the way".to_owned()
                 }

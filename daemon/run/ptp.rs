@@ -174,13 +174,9 @@ impl Daemon {
     }
 
     fn take_ptp_reply(&mut self, message: &Message<'_>, window: &Window) {
-        let from = message.source;
-        if from.port() != over_ptp::PORT || message.truncated {
-            return;
-        }
         let interfaces = &mut self.instruments.interfaces;
         let mut members = self.sources.members_mut();
-        if let Some(member) = members.find(|member| member.asked.server().ip() == from.ip()) {
+        if let Some(member) = members.find(|member| member.asked.is_over_ptp_at(message.source)) {
             member.asked.handle_ptp_message(message, interfaces, window);
         }
     }

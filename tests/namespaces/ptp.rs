@@ -106,3 +106,15 @@ fn a_port_that_somebody_else_has_is_named() {
     let why = told.last_error.unwrap_or_default();
     assert!(why.contains("319") && why.contains("in use"), "{why}");
 }
+
+#[test]
+fn a_source_on_port_319_is_asked_over_ptp() {
+    let star = Star::new(1);
+    let server = SERVER.to_owned() + &transport("always");
+    let _server = Daemon::start(&star.servers[0], &star.directory, "server", &server);
+    let there = source(Star::server_ipv4(0), "250ms") + "port = 319\n";
+    let client = Daemon::start(&star.client, &star.directory, "client", &there);
+    let address = Star::server_ipv4(0).to_string();
+    let over_ptp = answered_by(TransportReport::Ptp);
+    client.wait_for_source(&address, "answers over PTP", PATIENCE, over_ptp);
+}
