@@ -26,8 +26,10 @@ pub(super) struct HardwareClock {
     fault: Option<(String, Timestamp<Raw>)>,
     /// When it was last found to have been set: stamps from before are in a time that is gone.
     set: Option<Timestamp<Raw>>,
-    /// How often that happened.
+    /// How often another program did that.
     pub(super) times_set: u64,
+    /// Has this process set it since the last reading?
+    own_doing: bool,
 }
 
 impl Clocks {
@@ -41,6 +43,7 @@ impl Clocks {
             fault: None,
             set: None,
             times_set: 0,
+            own_doing: false,
         };
         clock.open(path, now, notices);
         self.by_path.insert(path.to_owned(), clock);
@@ -66,6 +69,13 @@ impl Clocks {
     ) {
         if let Some(clock) = self.by_path.get_mut(path) {
             clock.refresh(path, now, max_age, notices);
+        }
+    }
+
+    /// This process has set the clock at `path`, which the next reading will find.
+    pub(super) fn was_set(&mut self, path: &Path) {
+        if let Some(clock) = self.by_path.get_mut(path) {
+            clock.own_doing = true;
         }
     }
 
@@ -133,6 +143,7 @@ impl HardwareClock {
                         clock: path.to_owned(),
                     });
                 }
+                let own_doing = taken.is_some() && std::mem::take(&mut self.own_doing);
                 if let Some(Taken::Jumped { by }) = taken {
                     // Found by this very reading: what was stamped before it may be of either
                     // time.
@@ -140,11 +151,13 @@ impl HardwareClock {
                         .tracked
                         .as_ref()
                         .and_then(|t| t.tracker().last_reading());
-                    self.times_set += 1;
-                    notices.push(Notice::ClockSet {
-                        clock: path.to_owned(),
-                        by,
-                    });
+                    if !own_doing {
+                        self.times_set += 1;
+                        notices.push(Notice::ClockSet {
+                            clock: path.to_owned(),
+                            by,
+                        });
+                    }
                 }
             }
             Err(error) => {

@@ -234,6 +234,11 @@ impl Interfaces {
             .map_or_else(|| Latency::default().wait(), |found| found.latency.wait())
     }
 
+    /// This process has set the clock at `path`: nobody needs to be warned of it.
+    pub fn clock_was_set(&mut self, path: &Path) {
+        self.clocks.was_set(path);
+    }
+
     /// The interface's name, for messages.
     pub fn name(&self, interface: u32) -> Option<&str> {
         self.known

@@ -136,11 +136,9 @@ fn phc(clock: &PhcReport) -> Vec<String> {
             clock.readings,
             printable(method)
         )];
-        facts.extend(
-            clock
-                .read_delay_s
-                .map(|delay| format!("taking {}", span(delay))),
-        );
+        // Zero: hardware compares the clocks, nothing has to be taken.
+        let delay = clock.read_delay_s.filter(|delay| *delay > 0.0);
+        facts.extend(delay.map(|delay| format!("taking {}", span(delay))));
         facts.extend(
             clock
                 .last_reading_age_s
@@ -152,7 +150,8 @@ fn phc(clock: &PhcReport) -> Vec<String> {
         lines.push(facts.join(", "));
     }
     if clock.jumps > 0 {
-        lines.push(format!("set by another program {} times", clock.jumps));
+        let times = if clock.jumps == 1 { "time" } else { "times" };
+        lines.push(format!("set by another program {} {times}", clock.jumps));
     }
     if let Some(error) = &clock.error {
         lines.extend(wrapped(&printable(error), WIDTH));

@@ -298,6 +298,10 @@ impl Daemon {
         for follower in &mut self.followers.list {
             if follower.next_timeout() <= now {
                 let outcome = follower.handle_timeout(target, &disciplined);
+                if let (Ok(Some(Event::Stepped(_))), Some(open)) = (&outcome, &follower.open) {
+                    let interfaces = &mut self.instruments.interfaces;
+                    interfaces.clock_was_set(open.tracked.path());
+                }
                 report(follower, outcome, &mut self.limiter);
             }
         }

@@ -1,5 +1,7 @@
 //! From an exchange to the clock: the part of the daemon that turns measurements into time.
 
+use std::path::Path;
+
 use clockwright_discipline::{
     self as discipline, Action, ClockReading, Sample, SourceId, State, Upstream, Verdict,
 };
@@ -15,6 +17,7 @@ use super::refclocks::Attached;
 use super::reference;
 use super::serve::About;
 use crate::clock::{EARLIEST, shown_at};
+use crate::control::ClockName;
 use crate::output::si::{signed, span};
 
 /// What the kernel can be told at most.
@@ -95,6 +98,12 @@ impl Daemon {
         self.counts.steps += 1;
         info!("the clock was stepped by {}", signed(by.as_secs_f64()));
         self.servers.clock_stepped();
+        if let ClockName::Phc(device) = self.clock.name() {
+            // Packets may be stamped by it.
+            self.instruments
+                .interfaces
+                .clock_was_set(Path::new(&device));
+        }
         if stamps_packets {
             self.own_steps += 1;
             // Packets under way bear stamps of the clock as it was.
