@@ -2,7 +2,7 @@
 //!
 //! The right gains follow from the noise of the measurements and the wander of the oscillator.
 //! Neither is known beforehand and both change, so a handful of Kalman filters run side by side:
-//! one in the middle, and one for each neighbour on the grid of [`Hypothesis`]. Each predicts
+//! one in the middle, and one for each neighbour, near or far, on the grid of [`Hypothesis`]. Each predicts
 //! every measurement; the likelihood of what then comes says how well its hypothesis fits. When a
 //! neighbour has explained the recent past clearly better than the middle, it becomes the middle.
 //!
@@ -68,7 +68,7 @@ impl Family {
         };
         let mut family = Self {
             middle,
-            neighbours: Vec::with_capacity(4),
+            neighbours: Vec::with_capacity(8),
             evidence: 0.0,
         };
         family.surround();

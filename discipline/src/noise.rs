@@ -47,6 +47,19 @@ const WANDER_RANGE: (i8, i8) = (0, 17);
 /// 1.7e-5: no oscillator wanders like that, but somebody may be steering it.
 const STEERED_MOST: i8 = 24;
 
+/// Steps (noise, wander) to the neighbours: the next ones, to be exact, and far ones, to be there
+/// soon. From noise a thousand times too large the next ones alone need hundreds of samples.
+const NEIGHBOURS: [(i8, i8); 8] = [
+    (1, 0),
+    (-1, 0),
+    (0, 1),
+    (0, -1),
+    (6, 0),
+    (-6, 0),
+    (0, 4),
+    (0, -4),
+];
+
 impl Hypothesis {
     /// The grid point nearest to a clean exchange's noise (s) and a wander (s/s per √s).
     pub(crate) fn nearest(excess: Excess, noise_s: f64, wander: f64) -> Self {
@@ -94,9 +107,9 @@ impl Hypothesis {
         self.noise_s().powi(2) + (self.excess.weight() * excess_s).powi(2)
     }
 
-    /// The grid's neighbours: noise or wander one step off.
+    /// The grid's neighbours: noise or wander one step off, or far off.
     pub(crate) fn neighbours(self) -> impl Iterator<Item = Self> {
-        [(1, 0), (-1, 0), (0, 1), (0, -1)]
+        NEIGHBOURS
             .into_iter()
             .filter_map(move |(noise, wander)| self.step(noise, wander))
     }

@@ -90,6 +90,16 @@ fn a_lan_with_queues_is_below_1200_ns() {
     assert!(median(reports.iter().map(|r| r.rms_s).collect()) < 1.05e-6);
 }
 
+/// What hardware stamps are worth where packets queue: those that did not wait tell the time to
+/// their resolution, and have to be believed within two minutes, not in ten.
+#[test]
+fn exact_stamps_behind_bursts_are_exact_within_two_minutes() {
+    for report in reports(include_str!("../scenarios/bursts.toml"), |_| {}) {
+        let (seed, rms_s) = (report.seed, report.rms_s);
+        assert!(rms_s < 1e-9, "seed {seed}: {rms_s}");
+    }
+}
+
 #[test]
 fn a_wrong_clock_on_a_wrong_oscillator_converges_within_a_minute() {
     let reports = reports(include_str!("../scenarios/acquisition.toml"), |_| {});
