@@ -68,7 +68,7 @@ fn a_ptp_clock_follows_the_system_clock_while_its_stamps_are_used() {
 
 #[test]
 fn a_ptp_clock_is_disciplined_and_the_system_clock_left_alone() {
-    let config = format!("{ONE_SOURCE}[clock]\nkind = \"hwt1\"\n");
+    let config = format!("{ONE_SOURCE}[clock]\nkind = \"hwt1\"\ntimescale = \"utc\"\n");
     let case = steered(json!({
         "sys_ppb": 0,
         "clock_error_s": 0.0,

@@ -29,8 +29,8 @@ fn basic_and_interleaved_over_ipv4_and_ipv6() {
     let sources = [
         ("10.0.0.1", false),
         ("10.0.0.11", true),
-        ("fd00:0:0::1", false),
-        ("fd00:0:0::11", true),
+        ("fd00::1", false),
+        ("fd00::11", true),
     ];
     let config: String = sources
         .iter()

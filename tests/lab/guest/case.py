@@ -229,7 +229,9 @@ class Case:
             elif daemon.kind == "chronyd":
                 for what in ("tracking", "sources", "ntpdata", "serverstats"):
                     said[what] = printed([daemon.path[:-1] + "c", "-n", "-h", "/run/%s/chrony.sock" % name, what])
-            said["exit_code"] = daemon.end()
+        # Clients first, so that none complains of a server that is gone.
+        for name, daemon in reversed(self.daemons.items()):
+            words[name]["exit_code"] = daemon.end()
         return words
 
     def record(self, fault):
