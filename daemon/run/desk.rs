@@ -134,12 +134,13 @@ impl Desk {
         stamper: &Stamper<'_>,
     ) {
         let wanted = reply.tx_stamp_wanted();
+        let mut buffer = [0; Reply::LONGEST_OVER_PTP];
         let now = stamper.clock.now();
         let payload = match carried {
             Carried::Plain => reply.write(now),
             Carried::OverPtp {
                 domain, sequence, ..
-            } => reply.write_over_ptp(now, domain, sequence),
+            } => reply.write_over_ptp(now, (domain, sequence), &mut buffer),
         };
         let sent = Sent::at(raw_now(), stamper.clock.timescale());
         match transmit(port, request, payload, wanted.is_some()) {

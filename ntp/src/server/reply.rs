@@ -15,10 +15,10 @@ pub struct Reply {
     header: Header,
     transmit: Transmit,
     tx_key: Option<TxKey>,
-    /// What goes before the packet over PTP, and the packet, once written.
-    octets: [u8; OVERHEAD + LONGEST],
-    /// Where the packet ends.
-    end: usize,
+    /// The packet, once written.
+    octets: [u8; LONGEST],
+    /// Its length.
+    length: usize,
 }
 
 /// What goes into a reply's transmit field.
@@ -31,6 +31,9 @@ pub(super) enum Transmit {
 }
 
 impl Reply {
+    /// The longest message over PTP, octets.
+    pub const LONGEST_OVER_PTP: usize = OVERHEAD + LONGEST;
+
     /// A reply to a request that, where it asked to be told, has collected `correction`.
     pub(super) fn new(
         header: Header,
@@ -38,46 +41,47 @@ impl Reply {
         tx_key: Option<TxKey>,
         correction: Option<Duration>,
     ) -> Self {
-        const FIELD: usize = OVERHEAD + Header::LEN;
-        let mut octets = [0; OVERHEAD + LONGEST];
-        let mut end = FIELD;
+        let mut octets = [0; LONGEST];
+        let mut length = Header::LEN;
         if let Some(correction) = correction {
-            octets[FIELD..].copy_from_slice(&network_correction::field(correction));
-            end = octets.len();
+            octets[length..].copy_from_slice(&network_correction::field(correction));
+            length = LONGEST;
         }
         Self {
             header,
             transmit,
             tx_key,
             octets,
-            end,
+            length,
         }
     }
 
     /// The octets to send; `tx_now` is the served clock, read as late before sending as can be.
     /// Never longer than the request.
     pub fn write(&mut self, tx_now: Timestamp<Utc>) -> &[u8] {
-        self.write_header(tx_now);
-        &self.octets[OVERHEAD..self.end]
-    }
-
-    /// The same for a request that came over PTP: the whole message, in this `domain`. `sequence`
-    /// should differ from message to message: some NICs match their stamps by it.
-    pub fn write_over_ptp(&mut self, tx_now: Timestamp<Utc>, domain: u8, sequence: u16) -> &[u8] {
-        self.write_header(tx_now);
-        let length = self.end - OVERHEAD;
-        // Packets of these lengths are carried.
-        let prefix = over_ptp::prefix(length, domain, sequence).unwrap_or([0; OVERHEAD]);
-        self.octets[..OVERHEAD].copy_from_slice(&prefix);
-        &self.octets[..self.end]
-    }
-
-    fn write_header(&mut self, tx_now: Timestamp<Utc>) {
         self.header.transmit = match self.transmit {
             Transmit::Now(low_bits) => low_bits.transmit(tx_now.into(), self.header.receive),
             Transmit::Previous(transmit) => transmit,
         };
-        self.octets[OVERHEAD..OVERHEAD + Header::LEN].copy_from_slice(&self.header.to_bytes());
+        self.octets[..Header::LEN].copy_from_slice(&self.header.to_bytes());
+        &self.octets[..self.length]
+    }
+
+    /// The same for a request that came over PTP: the whole message, written into `buffer`, in this
+    /// `domain`. `sequence` should differ from message to message: some NICs match their stamps by
+    /// it.
+    pub fn write_over_ptp<'b>(
+        &mut self,
+        tx_now: Timestamp<Utc>,
+        (domain, sequence): (u8, u16),
+        buffer: &'b mut [u8; Self::LONGEST_OVER_PTP],
+    ) -> &'b [u8] {
+        // Packets of these lengths are carried.
+        let prefix = over_ptp::prefix(self.length, domain, sequence).unwrap_or([0; OVERHEAD]);
+        buffer[..OVERHEAD].copy_from_slice(&prefix);
+        let end = OVERHEAD + self.length;
+        buffer[OVERHEAD..end].copy_from_slice(self.write(tx_now));
+        &buffer[..end]
     }
 
     /// The header, but for the transmit timestamp while nothing is written.

@@ -454,8 +454,9 @@ fn a_request_that_asks_is_told_what_its_way_cost() {
         };
         let told = network_correction::read(&field).unwrap();
         assert!((told - correction).abs() < BLUR, "{told:?}");
-        let message = reply.write_over_ptp(now(), 123, 7).to_vec();
-        let message = over_ptp::unwrap(&message, 123).unwrap();
+        let mut buffer = [0; Reply::LONGEST_OVER_PTP];
+        let message = reply.write_over_ptp(now(), (123, 7), &mut buffer);
+        let message = over_ptp::unwrap(message, 123).unwrap();
         assert_eq!(message.packet, octets, "the same over PTP");
     }
     let version_3 = Header {
