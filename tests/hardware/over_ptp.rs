@@ -89,3 +89,23 @@ fn a_port_that_somebody_else_has_is_named_once_and_udp_is_used() {
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("ptp4l"), "{told:#?}");
 }
+
+#[test]
+fn chrony_is_told_what_its_requests_collect() {
+    // The field for it is asked for by `extfield 10A`; chrony takes no reply that is malformed.
+    let chrony = "ptpport 319\nhwtimestamp * rxfilter ptp minpoll 0\n\
+                  server 10.0.0.1 port 319 xleave extfield 10A minpoll 0 maxpoll 0\n";
+    let case = json!({
+        "knobs": { "all": { "delay_ns": 5000, "rxfilter": "ptp" } },
+        "daemons": [
+            server("server", "auto"),
+            { "name": "client", "in": 1, "program": "chronyd", "config": chrony, "arguments": ["-x"] },
+        ],
+        "seconds": 15,
+    });
+    let record = run("ptp-extfield", Drivers::Lab, case);
+    let words = record.end["client"]["ntpdata"].as_str().unwrap_or_default();
+    for expected in ["Interleaved     : Yes", "NTP tests       : 111 111 1111"] {
+        assert!(words.contains(expected), "no `{expected}` in\n{words}");
+    }
+}
