@@ -17,7 +17,7 @@ pub use entropy::OsEntropy;
 pub use failure::Failure;
 pub use instruments::Instruments;
 pub use port::{Port, PortId, Wakes};
-pub use refclock::{News, Refclock};
+pub use refclock::{News, Numbering, Refclock};
 pub use ptp_port::{OWNER as PTP_OWNER, PtpPorts};
 pub use resolve::{Family, Unresolved, resolve};
 pub use survey::{Answers, Plan, Taken, Trouble, survey};

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::daemon::Daemon;
 use super::view::state_of;
 use crate::clock::shown_at;
-use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice};
+use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
 use crate::control::{AuthReport, KindReport, LeapReport, SourceReport, SourceState};
 use crate::measure::{News, Refclock};
 use crate::output::si::signed;
@@ -137,14 +137,14 @@ impl Daemon {
     /// Reads the reference clocks whose time has come.
     pub(super) fn handle_refclocks(&mut self, now: Timestamp<Raw>) {
         for n in 0..self.refclocks.list.len() {
-            let due = |one: &&Attached| one.clock.next_timeout() <= now;
-            if self.refclocks.list.get(n).filter(due).is_none() {
+            let one = self.refclocks.list.get(n);
+            if one.is_none_or(|one| one.clock.next_timeout() > now) {
                 continue;
             }
             // Out of the list while the others are asked which second it is.
             let mut one = self.refclocks.list.remove(n);
             let lock = one.clock.config().settings.lock.clone();
-            let numbers = self.numbers(lock.as_ref().map(|label| label.as_str()));
+            let numbers = self.numbers(lock.as_ref().map(SourceLabel::as_str));
             let reading = self.reading();
             let rate = self.clock.rate();
             one.clock.handle_timeout(self.clock.as_ref(), &|at| {
@@ -231,7 +231,11 @@ impl Daemon {
         }
     }
 
-    fn take_reference(&mut self, n: usize, id: SourceId, sample: Sample) {
+    fn take_reference(&mut self, n: usize, id: SourceId, mut sample: Sample) {
+        // A device of this host can be compared with its clock no better than that clock can be
+        // read: the precision that RFC 5905 has in the dispersion of every sample (section 8).
+        let precision_s = f64::from(self.precision).exp2();
+        sample.upstream.root_dispersion += Duration::from_secs_f64(precision_s);
         let reading = self.clock.read_steady();
         if let Some(one) = self.refclocks.list.get_mut(n) {
             one.last = Some(sample);
@@ -271,6 +275,20 @@ impl Daemon {
             _ => status.reason.to_string(),
         };
         (state_of(status.state), Some(reason))
+    }
+
+    /// Reference clocks that have told time in one of the last eight polls.
+    pub(super) fn refclocks_reachable(&self) -> usize {
+        let reachable = |one: &&Attached| one.clock.reach() != 0;
+        self.refclocks.iter().filter(reachable).count()
+    }
+
+    /// What a source is called in the configuration.
+    pub(super) fn configured_name(&self, id: SourceId) -> Option<String> {
+        match self.sources.find(id) {
+            Some((source, _)) => Some(source.name()),
+            None => self.refclocks.get(id).map(Attached::name),
+        }
     }
 
     pub(super) fn refclock_reports(&self) -> Vec<SourceReport> {

@@ -9,7 +9,6 @@ use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
 
 use super::daemon::{Daemon, explain};
-use super::refclocks::Attached;
 use super::sources::{Member, Source};
 use crate::config::SourceKind;
 use crate::control::{
@@ -61,10 +60,7 @@ impl Daemon {
             reference_name: status
                 .selected
                 .filter(|_| synchronized)
-                .and_then(|id| match self.sources.find(id) {
-                    Some((source, _)) => Some(source.name()),
-                    None => self.refclocks.get(id).map(Attached::name),
-                }),
+                .and_then(|id| self.configured_name(id)),
             leap: if synchronized {
                 leap_report(about.leap)
             } else {
@@ -88,11 +84,7 @@ impl Daemon {
                     .members()
                     .filter(|m| m.asked.client().reach() != 0)
                     .count()
-                    + self
-                        .refclocks
-                        .iter()
-                        .filter(|one| one.clock.reach() != 0)
-                        .count(),
+                    + self.refclocks_reachable(),
             )
             .unwrap_or(u32::MAX),
             sources_used: count(|state| {

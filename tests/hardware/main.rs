@@ -19,5 +19,6 @@ mod kinds;
 mod over_ptp;
 mod peers;
 mod record;
+mod refclocks;
 mod scene;
 mod steering;

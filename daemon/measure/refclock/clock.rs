@@ -1,10 +1,11 @@
 //! A PTP hardware clock, or a hypervisor's, that tells the time.
 
 use clockwright_phc::{PhcError, Reading, Taken, Tracked};
+use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
 
 use super::median::Point;
-use super::{Found, difference, host_now, on, words};
+use super::{Found, difference};
 use crate::clock::{Timescale, tai_offset};
 use crate::config::{self, PhcName, RefclockSettings};
 
@@ -28,16 +29,16 @@ impl Hardware {
     ) -> Result<Found, String> {
         let mut tracked = match self.open.take() {
             Some(open) => open,
-            None => Tracked::open(&self.name.selector()).map_err(|error| words(&error))?,
+            None => Tracked::open(&self.name.selector()).map_err(|error| error.to_string())?,
         };
-        let taken = match tracked.refresh(host_now(), Duration::ZERO) {
+        let taken = match tracked.refresh(raw_now(), Duration::ZERO) {
             Ok(taken) => taken,
             Err(PhcError::Moved(_)) => {
                 self.open = Some(tracked);
                 return Ok(Found::Moved);
             }
             // The device may be gone; it is opened again next time.
-            Err(error) => return Err(words(&error)),
+            Err(error) => return Err(error.to_string()),
         };
         let found = match taken {
             Some(Taken::Started | Taken::Good) => {
@@ -64,7 +65,7 @@ fn point(
         config::Timescale::Tai => tai_offset(),
         config::Timescale::Utc => Duration::ZERO,
     };
-    let at = on(timescale, reading.raw);
+    let at = timescale.at_host(reading.raw);
     let utc = reading.phc.shifted_to(settings.offset - ahead);
     Point {
         at,

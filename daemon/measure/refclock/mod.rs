@@ -7,11 +7,9 @@ mod median;
 mod pulse;
 
 use clockwright_discipline::{Sample, Upstream};
-use clockwright_phc::PhcError;
-use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 
-use crate::clock::{Clock, Timescale};
+use crate::clock::Clock;
 use crate::config::{RefclockConfig, RefclockDevice};
 use clock::Hardware;
 use median::{Point, typical};
@@ -62,7 +60,7 @@ pub struct Refclock {
 /// What is read.
 #[derive(Debug)]
 enum Device {
-    Phc(Hardware),
+    Phc(Box<Hardware>),
     Pulse(Pulses),
 }
 
@@ -80,7 +78,7 @@ impl Refclock {
     /// A reference clock that is read from `now` on.
     pub fn new(config: RefclockConfig, now: Timestamp<Raw>) -> Self {
         let device = match &config.device {
-            RefclockDevice::Phc(name) => Device::Phc(Hardware::new(name.clone())),
+            RefclockDevice::Phc(name) => Device::Phc(Box::new(Hardware::new(name.clone()))),
             RefclockDevice::Pps(path) => Device::Pulse(Pulses::new(path.clone())),
         };
         let poll = config.poll.min;
@@ -254,22 +252,73 @@ impl Refclock {
     }
 }
 
-/// A host's instant on the process's timescale. A virtual clock's differs from the host's.
-fn on(timescale: &Timescale, host: Timestamp<Raw>) -> Timestamp<Raw> {
-    timescale.at_host(host)
-}
-
-/// A failure in words.
-fn words(error: &PhcError) -> String {
-    error.to_string()
-}
-
 /// UTC − raw, of an instant by both.
 fn difference(utc: Timestamp<Utc>, raw: Timestamp<Raw>) -> Duration {
     utc.since_epoch() - raw.since_epoch()
 }
 
-/// Now, by the host.
-fn host_now() -> Timestamp<Raw> {
-    raw_now()
+#[cfg(test)]
+mod tests {
+    use clockwright_sys::clock::{bracket, raw_now};
+
+    use super::*;
+    use crate::clock::Observed;
+    use crate::config::{Config, Source};
+    use crate::control::Steering;
+
+    fn refclock(text: &str) -> Refclock {
+        let text = format!("[[source]]\n{text}\npoll = {{ min = '1s', max = '4s' }}\n");
+        let config = Config::from_text("test.toml".as_ref(), &text).unwrap();
+        match &config.sources[..] {
+            [Source::Refclock(config)] => Refclock::new(config.clone(), raw_now()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_told_once_and_tried_again() {
+        let clock = Observed::new(Steering::Disabled);
+        let mut refclock = refclock("phc = '/dev/ptp4000000'");
+        for _ in 0..3 {
+            refclock.next_reading = raw_now();
+            refclock.handle_timeout(&clock, &|_| None);
+        }
+        let news = refclock.take_news();
+        assert!(
+            matches!(&news[..], [News::Failed(why)] if why.contains("no such")),
+            "{news:?}"
+        );
+        assert!(refclock.failure().is_some());
+        assert!(refclock.next_reading - raw_now() > Duration::from_secs(9));
+    }
+
+    #[test]
+    fn readings_become_one_sample_a_poll_and_silence_is_told() {
+        let mut refclock = refclock("pps = '/dev/pps0'");
+        let utc = bracket();
+        refclock.points = (0..5)
+            .map(|n| Point {
+                at: utc.raw() + Duration::from_secs(n),
+                offset: utc.offset(),
+                half_width: Duration::from_nanos(50),
+                error: Duration::from_nanos(7),
+            })
+            .collect();
+        refclock.poll_ended();
+        let news = refclock.take_news();
+        let [News::Reachable(true), News::Sample(sample)] = &news[..] else {
+            panic!("{news:?}");
+        };
+        assert_eq!(sample.offset, utc.offset());
+        assert_eq!(sample.delay, Duration::from_nanos(100));
+        assert_eq!(sample.upstream.reference_id, *b"PPS\0");
+        assert_eq!(sample.upstream.stratum, 0);
+        for _ in 0..7 {
+            refclock.poll_ended();
+        }
+        assert_eq!((refclock.reach(), refclock.take_news()), (0x80, vec![]));
+        refclock.poll_ended();
+        assert_eq!(refclock.take_news(), [News::Reachable(false)]);
+        assert_eq!(refclock.counts(), (9, 1));
+    }
 }

@@ -7,13 +7,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clockwright_phc::{PhcError, Selector, Tracked};
+use clockwright_phc::{Selector, Tracked};
+use clockwright_sys::clock::raw_now;
 use clockwright_sys::pps;
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use nix::errno::Errno;
 
 use super::median::Point;
-use super::{Found, Numbering, difference, host_now, on, words};
+use super::{Found, Numbering, difference};
 use crate::clock::Clock;
 use crate::config::{PulseEdge, RefclockSettings};
 
@@ -123,11 +124,11 @@ fn is_clock(path: &Path) -> bool {
 
 fn open_clock(path: &Path) -> Result<Stamped, String> {
     let selector = Selector::Path(path.to_owned());
-    let tracked = Tracked::open_to_change(&selector).map_err(|error| words(&error))?;
+    let tracked = Tracked::open_to_change(&selector).map_err(|error| error.to_string())?;
     let capabilities = tracked
         .clock()
         .capabilities()
-        .map_err(|error| words(&error))?;
+        .map_err(|error| error.to_string())?;
     let path = path.display();
     if capabilities.external_timestamps == 0 {
         return Err(format!("{path} cannot stamp external events"));
@@ -171,10 +172,8 @@ fn by_kernel(
 
 /// The events since the last look.
 fn by_clock(tracked: &mut Tracked, clock: &dyn Clock) -> Result<Vec<Pulse>, String> {
-    let failed = |error: PhcError| words(&error);
-    tracked
-        .refresh(host_now(), Duration::ZERO)
-        .map_err(failed)?;
+    let refreshed = tracked.refresh(raw_now(), Duration::ZERO);
+    refreshed.map_err(|error| error.to_string())?;
     let path = tracked.path().display().to_string();
     let device = tracked.clock().device();
     let events = device.map_or(Ok(Vec::new()), clockwright_phc::Device::events);
@@ -184,7 +183,7 @@ fn by_clock(tracked: &mut Tracked, clock: &dyn Clock) -> Result<Vec<Pulse>, Stri
         .filter(|event| event.channel == CHANNEL)
         .filter_map(|event| tracked.instant_of(event.at))
         .map(|instant| Pulse {
-            at: on(clock.timescale(), instant.at),
+            at: clock.timescale().at_host(instant.at),
             half_width: instant.uncertainty,
         })
         .collect())
