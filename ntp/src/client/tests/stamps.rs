@@ -1,5 +1,7 @@
 //! Transmit stamps that come late, or never.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Asks, and lets the reply arrive before any kernel stamp; the request's token is returned.
@@ -283,4 +285,68 @@ fn a_stamp_for_a_forgotten_request_changes_nothing() {
     rig.client.stamped(&old.token, kernel(old.at));
     rig.client.stamps_ended(old.token);
     assert_eq!(rig.state(), before);
+}
+
+/// What can happen to a request's stamps, and in between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Stamp(StampKind),
+    /// Of a request that this client never made.
+    Foreign(StampKind),
+    Reply,
+    Ended,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let kind = || prop::sample::select(&StampKind::BEST_FIRST);
+    prop_oneof![
+        3 => kind().prop_map(Step::Stamp),
+        1 => kind().prop_map(Step::Foreign),
+        2 => Just(Step::Reply),
+        1 => Just(Step::Ended),
+    ]
+}
+
+proptest! {
+    /// In whatever order stamps come, however often, and whosever they are: an exchange is given
+    /// out once, of one kind at both ends, and never later than the wait allows.
+    #[test]
+    fn stamps_come_as_they_like(
+        steps in prop::collection::vec(any_step(), 0..12),
+        arrival_kinds in prop::collection::vec(prop::sample::select(&StampKind::BEST_FIRST), 1..4),
+    ) {
+        let mut rig = hardware_rig();
+        let asked = rig.ask();
+        let daemon = Stamp::exact(asked.at, StampKind::Daemon);
+        rig.client.sent(&asked.token, daemon);
+        let serial = asked.token.serial;
+        let mut seen = Vec::new();
+        let mut replied = false;
+        for step in steps.iter().copied().chain([Step::Reply]) {
+            match step {
+                Step::Stamp(kind) => rig.client.stamped(&asked.token, Stamp::exact(asked.at, kind)),
+                Step::Foreign(kind) => {
+                    let before = rig.state();
+                    let late = asked.at + Duration::from_secs(3);
+                    let foreign = TxToken { serial: serial + 1000 };
+                    rig.client.stamped(&foreign, Stamp::exact(late, kind));
+                    rig.client.stamps_ended(foreign);
+                    prop_assert_eq!(rig.state(), before);
+                }
+                Step::Reply if !replied => {
+                    rig.deliver_stamped(&asked, &arrival_kinds);
+                    replied = true;
+                }
+                Step::Reply => {}
+                Step::Ended => rig.client.stamps_ended(TxToken { serial }),
+            }
+            seen.extend(exchanges(rig.actions()));
+        }
+        let patience = rig.now + Duration::from_millis(5);
+        rig.client.handle_timeout(patience, &mut rig.entropy);
+        seen.extend(exchanges(rig.actions()));
+        prop_assert_eq!(seen.len(), 1);
+        prop_assert_eq!(seen[0].t1.kind, seen[0].t4.kind);
+        assert_true(&seen[0]);
+    }
 }
