@@ -85,7 +85,8 @@ impl Interfaces {
         let tracker = clock.and_then(|clock| Some(clock.tracked()?.tracker()));
         let status = tracker.map(|tracker| tracker.status());
         let seen = status.filter(|status| status.readings > 0);
-        let known = tracker.and_then(|tracker| Some(tracker.time_at(now)?.1));
+        // Stamps are converted by a reading of the moment, not by one that has grown old since.
+        let known = tracker.and_then(|tracker| Some(tracker.time_at(tracker.last_reading()?)?.1));
         PhcReport {
             path: nic.clock.display().to_string(),
             method: seen.and_then(|status| Some(status.method?.name().to_owned())),

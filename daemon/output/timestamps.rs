@@ -57,6 +57,12 @@ fn headline(interface: &InterfaceReport, paint: Paint) -> String {
 /// What the interface stamps, in a few words.
 const fn verdict(interface: &InterfaceReport) -> (&'static str, Style) {
     use RxReport as Rx;
+    if matches!(&interface.phc, Some(clock) if clock.error.is_some()) {
+        return (
+            "software timestamps, since its clock cannot be read",
+            Style::Doubtful,
+        );
+    }
     match (interface.tx_best, interface.rx_best) {
         (StampReport::Hardware, Rx::All | Rx::Ntp) => {
             ("hardware timestamps both ways", Style::Good)
@@ -261,6 +267,18 @@ virbr0: software timestamps (no carrier)
             interfaces: Vec::new(),
         };
         assert!(timestamp_lines(&none, Paint::NEVER)[0].starts_with("No interface has"));
+    }
+
+    #[test]
+    fn stamps_of_a_clock_that_cannot_be_read_are_none() {
+        let mut report = samples::timestamps();
+        let clock = report.interfaces[0].phc.as_mut().unwrap();
+        clock.error = Some("/dev/ptp0: not permitted to open it".to_owned());
+        let shown = timestamp_lines(&report, Paint::NEVER).join("\n");
+        assert!(
+            shown.starts_with("eth0: software timestamps, since its clock cannot be read (25 Gb/s"),
+            "{shown}"
+        );
     }
 
     #[test]
