@@ -18,13 +18,15 @@ deps: ## install what a fresh Debian lacks (needs root or sudo once)
 demo: deps ## three hosts in a private network: watch wrong clocks become right
 	@$(CARGO) run --bin clockwright -- demo --seconds $(SECONDS_TO_SHOW)
 
-test: deps ## every test: unit, simulation, network namespaces with real peers, documentation
+test: deps ## every test: unit, simulation, network namespaces with real peers, hardware in the lab, documentation
+	@tests/lab/setup
 	$(CARGO) test --workspace --no-fail-fast
 
-lab: deps ## a real clock steered beside chronyd's, in a guest (x86-64, QEMU, root; about 3 minutes)
+lab: deps ## a real clock steered beside chronyd's, in a guest (x86-64, QEMU, root; about 15 minutes)
 	tests/lab/setup
 	$(CARGO) build --release --locked --bin clockwright
 	tests/lab/steer
+	tests/lab/compare
 
 bench: deps ## the benchmarks
 	$(CARGO) bench --workspace --benches
