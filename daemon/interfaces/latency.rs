@@ -94,7 +94,8 @@ fn bucket_of(took: Duration) -> usize {
         return 0;
     };
     // The two bits below the leading one tell the quarters of an octave apart.
-    let quarter = (nanos >> (log2 - 2)) as usize & (PER_OCTAVE - 1);
+    let quarter = (nanos >> (log2 - 2)) & (PER_OCTAVE as u64 - 1);
+    let quarter = usize::try_from(quarter).unwrap_or(0);
     (octave * PER_OCTAVE + quarter).min(BUCKETS - 1)
 }
 

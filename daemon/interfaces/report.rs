@@ -1,5 +1,6 @@
 //! The table, as the control socket reports it.
 
+use clockwright_phc::Tracker;
 use clockwright_sys::hwtstamp::Receives;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
@@ -83,7 +84,7 @@ impl Interfaces {
     fn phc_report(&self, nic: &Nic, now: Timestamp<Raw>) -> PhcReport {
         let clock = self.clocks.get(&nic.clock);
         let tracker = clock.and_then(|clock| Some(clock.tracked()?.tracker()));
-        let status = tracker.map(|tracker| tracker.status());
+        let status = tracker.map(Tracker::status);
         let seen = status.filter(|status| status.readings > 0);
         // Stamps are converted by a reading of the moment, not by one that has grown old since.
         let known = tracker.and_then(|tracker| Some(tracker.time_at(tracker.last_reading()?)?.1));
