@@ -1,10 +1,10 @@
 //! A PTP hardware clock, disciplined instead of the system's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use clockwright_discipline::ClockReading;
-use clockwright_phc::{PhcError, Tracked};
+use clockwright_phc::{PhcError, Taken, Tracked};
 use clockwright_sys::adjust::{self, AdjustError, Announcement};
 use clockwright_sys::clock::{self, ClockId};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
@@ -14,11 +14,14 @@ use super::tai::tai_offset;
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate};
 use crate::config::{self, PhcName};
 use crate::control::{ClockName, Steering};
+use crate::output::si::signed;
 
 /// A reading younger than this serves for what the clock shows now.
 const FRESH: Duration = Duration::from_millis(20);
 /// One as old as this serves for what it showed when a packet came or went.
 const RECENT: Duration = Duration::from_secs(1);
+/// Trouble with it is logged at most this often.
+const SILENCE: Duration = Duration::from_secs(60);
 /// How far apart the readings are by which its frequency is known before anything is steered.
 const APART: std::time::Duration = std::time::Duration::from_millis(20);
 
@@ -35,6 +38,8 @@ pub struct Hardware {
     largest: f64,
     /// The adjustment in force, s/s.
     adjustment: f64,
+    /// When trouble with it was last logged.
+    told: Cell<Option<Timestamp<Raw>>>,
 }
 
 impl Hardware {
@@ -70,6 +75,7 @@ impl Hardware {
             steering,
             largest,
             adjustment,
+            told: Cell::new(None),
         })
     }
 
@@ -84,16 +90,22 @@ impl Hardware {
     /// Reads the clock where its last reading is older than `max_age`. One that cannot be read for
     /// a moment is extrapolated.
     fn refresh(&self, max_age: Duration) {
-        let refreshed = self.tracked.borrow_mut().refresh(clock::raw_now(), max_age);
-        match refreshed {
-            Ok(Some(clockwright_phc::Taken::Jumped { by })) => warn!(
-                "{}: another program has set this clock by {:+.9} s. Two programs must not steer \
-                 one clock: look for ptp4l, phc2sys or ts2phc",
+        let now = clock::raw_now();
+        let refreshed = self.tracked.borrow_mut().refresh(now, max_age);
+        let trouble = match refreshed {
+            Ok(Some(Taken::Jumped { by })) => format!(
+                "{}: another program has set this clock by {}. Two programs must not steer one \
+                 clock: look for ptp4l, phc2sys or ts2phc",
                 self.tracked.borrow().path().display(),
-                by.as_secs_f64()
+                signed(by.as_secs_f64())
             ),
-            Ok(_) => {}
-            Err(error) => warn!("{error}"),
+            Ok(_) => return,
+            Err(error) => error.to_string(),
+        };
+        // It is read many times a second.
+        if self.told.get().is_none_or(|last| now - last > SILENCE) {
+            self.told.set(Some(now));
+            warn!("{trouble}");
         }
     }
 

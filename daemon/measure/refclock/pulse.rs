@@ -47,9 +47,14 @@ impl Pulses {
         Self { path, open: None }
     }
 
-    /// Has it opened anew.
+    /// Has it opened anew. A clock that stamped events for us stamps no more.
     pub(super) fn close(&mut self) {
-        self.open = None;
+        if let Some(Stamped::ByClock(tracked)) = self.open.take()
+            && let Some(device) = tracked.clock().device()
+        {
+            // One that is gone stamps nothing either.
+            let _ = device.stamp_events(CHANNEL, false);
+        }
     }
 
     /// The pulses since the last look.
@@ -73,6 +78,12 @@ impl Pulses {
             .into_iter()
             .filter_map(|pulse| number(pulse, settings.offset, numbering));
         Ok(Found::Points(numbered.collect()))
+    }
+}
+
+impl Drop for Pulses {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
