@@ -34,8 +34,6 @@ pub use settings::{
     SourceSettings, StateConfig,
 };
 pub use source::{Source, SourceAddress, SourceConfig, SourceKind};
-pub use timestamping::{
-    InterfaceTimestamping, PtpTransport, RxFilterChoice, TimestampingConfig,
-};
+pub use timestamping::{InterfaceTimestamping, PtpTransport, RxFilterChoice, TimestampingConfig};
 pub use units::{Frequency, parse_duration, parse_poll, show_duration};
 pub use value::GroupName;

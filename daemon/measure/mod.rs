@@ -7,8 +7,8 @@ mod failure;
 mod instruments;
 mod line;
 mod port;
-mod refclock;
 mod ptp_port;
+mod refclock;
 mod resolve;
 mod survey;
 
@@ -17,7 +17,7 @@ pub use entropy::OsEntropy;
 pub use failure::Failure;
 pub use instruments::Instruments;
 pub use port::{Port, PortId, Wakes};
-pub use refclock::{News, Numbering, Refclock};
 pub use ptp_port::{OWNER as PTP_OWNER, PtpPorts};
+pub use refclock::{News, Numbering, Refclock};
 pub use resolve::{Family, Unresolved, resolve};
 pub use survey::{Answers, Plan, Taken, Trouble, survey};

@@ -5,8 +5,8 @@
 
 mod alarm;
 mod daemon;
-mod follow;
 mod desk;
+mod follow;
 mod leap;
 mod limiter;
 mod logging;
