@@ -139,11 +139,12 @@ fn check_says_what_a_valid_configuration_amounts_to() {
     );
     let drop_in = folder.write(
         "conf.d/serve.toml",
-        "[server]\nlisten = [\"[::1]:1123\"]\nallow = [\"10.0.0.0/8\"]\n",
+        "[[follow]]\nclock = \"eth0\"\n[server]\nlisten = [\"[::1]:1123\"]\nallow = [\"10.0.0.0/8\"]\n",
     );
     let expected = format!(
         "the configuration is valid\n  files:   {}, {}\n  sources: server time.example\n  \
-         clock:   system\n  serves:  this host, 10.0.0.0/8 on [::1]:1123\n",
+         stamps:  in hardware on every interface that can\n  \
+         clock:   system\n  follow:  eth0 in TAI\n  serves:  this host, 10.0.0.0/8 on [::1]:1123\n",
         text(&main),
         text(&drop_in)
     );

@@ -1,7 +1,7 @@
 //! `clockwright check`.
 
 use super::{CheckArgs, Exit};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, FollowConfig, InterfacePattern, Loaded, TimestampingConfig};
 use crate::output::{complain, print};
 
 /// Reads the configuration as `run` would, and says what it amounts to or what is wrong.
@@ -39,11 +39,35 @@ fn summary(loaded: &Loaded) -> Vec<String> {
             format!("{} on {}", allow.join(", "), list(listen))
         },
     );
-    vec![
+    let mut lines = vec![
         "the configuration is valid".to_owned(),
         format!("  files:   {}", list(files)),
         format!("  sources: {}", list(sources)),
+        format!("  stamps:  {}", stamps(&config.timestamping)),
         format!("  clock:   {}", config.clock.kind),
-        format!("  serves:  {serves}"),
-    ]
+    ];
+    if !config.follow.is_empty() {
+        let show = |follow: &FollowConfig| {
+            let scale = follow.settings.timescale.name().to_uppercase();
+            format!("{} in {scale}", follow.clock)
+        };
+        let follow = config.follow.iter().map(show).collect();
+        lines.push(format!("  follow:  {}", list(follow)));
+    }
+    lines.push(format!("  serves:  {serves}"));
+    lines
+}
+
+/// Which interfaces are to stamp in hardware.
+fn stamps(timestamping: &TimestampingConfig) -> String {
+    let names: Vec<&str> = timestamping
+        .interfaces
+        .iter()
+        .map(InterfacePattern::as_str)
+        .collect();
+    match names.as_slice() {
+        [] => "in software".to_owned(),
+        ["*"] => "in hardware on every interface that can".to_owned(),
+        some => format!("in hardware on {}", some.join(", ")),
+    }
 }
