@@ -100,7 +100,7 @@ fn details(interface: &InterfaceReport) -> Table {
     if let Some(clock) = &interface.phc {
         row("Clock", phc(clock));
     }
-    row("Sent", vec![counts(interface.tx)]);
+    row("Sent", vec![sent(interface)]);
     row("Received", vec![counts(interface.rx)]);
     row("Tx stamps", tx_stamps(&interface.tx_stamps));
     let mut fallbacks: Vec<String> = Vec::new();
@@ -160,12 +160,28 @@ fn phc(clock: &PhcReport) -> Vec<String> {
         lines.push(format!("set by another program {} {times}", clock.jumps));
     }
     if let Some(error) = &clock.error {
+        // It mostly begins with the path.
+        if error.starts_with(&clock.path) {
+            lines.clear();
+        }
         lines.extend(wrapped(&printable(error), WIDTH));
     }
     lines
 }
 
-/// `1207: 1204 hardware, 3 kernel`; of one kind just that.
+/// Who stamped what was sent. Where nothing stamps in hardware the kernel is not asked for the
+/// interface of what was sent, so that no packet has to be looped back whole.
+fn sent(interface: &InterfaceReport) -> String {
+    let none = StampCounts::default();
+    let without_hardware = interface.tx_best != StampReport::Hardware;
+    if interface.tx == none && interface.rx != none && without_hardware {
+        "not told by interface, since nothing stamps in hardware".to_owned()
+    } else {
+        counts(interface.tx)
+    }
+}
+
+/// `1204 hardware, 3 kernel`.
 fn counts(counts: StampCounts) -> String {
     let kinds = [
         (counts.hardware, "hardware"),
@@ -279,6 +295,20 @@ virbr0: software timestamps (no carrier)
             shown.starts_with("eth0: software timestamps, since its clock cannot be read (25 Gb/s"),
             "{shown}"
         );
+        assert!(
+            shown.contains("\n  Clock      /dev/ptp0: not permitted to open it\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_counted_is_not_called_nothing() {
+        let mut interface = samples::timestamps().interfaces.remove(3);
+        assert_eq!(sent(&interface), "nothing");
+        interface.rx.kernel = 11;
+        assert!(sent(&interface).starts_with("not told by interface"));
+        interface.tx.kernel = 1;
+        assert_eq!(sent(&interface), "1 kernel");
     }
 
     #[test]
