@@ -85,3 +85,23 @@ fn a_clock_with_virtual_clocks_is_left_alone() {
     let record = run("vclock", Drivers::Lab, case(config, &more));
     assert_eq!(record.told("client", "write 0 to n_vclocks").len(), 1);
 }
+
+/// A clock that refuses most readings, is taken out, and comes back under another number.
+#[test]
+fn a_clock_that_is_busy_and_goes_and_comes_is_a_source_all_the_same() {
+    let config = "[[source]]\nphc = \"hwtsim 1\"\n";
+    let more = json!({
+        "knobs": { "1": { "reads_per_s": 4 } },
+        "events": [
+            { "at": 15, "do": ["knob", 1, "plugged", 0] },
+            { "at": 26, "do": ["knob", 1, "plugged", 1] },
+        ],
+        "seconds": 60,
+    });
+    let record = run("plugged", Drivers::Lab, case(config, &more));
+    record.assert_claims_hold("client");
+    record.assert_right(LIMIT_NS, 45.0, f64::INFINITY);
+    assert_eq!(record.told("client", "source hwtsim 1: ").len(), 2);
+    assert_eq!(record.told("client", "hwtsim 1: tells time").len(), 2);
+    assert_eq!(part(&record, "hwtsim 1"), "selected");
+}

@@ -159,8 +159,8 @@ impl Refclock {
     pub fn handle_timeout(&mut self, clock: &dyn Clock, numbering: Numbering<'_>) {
         let now = clock.timescale().now();
         if self.next_reading <= now {
-            self.next_reading = now + self.pace();
             self.read(clock, numbering);
+            self.next_reading = now + self.pace();
         }
         if self.next_sample <= now {
             // On a grid, so that time spent here does not add up.
@@ -211,7 +211,6 @@ impl Refclock {
                     self.news.push(News::Failed(failure.clone()));
                 }
                 self.failure = Some(failure);
-                self.next_reading = clock.timescale().now() + TRY_AGAIN;
             }
         }
     }
