@@ -18,6 +18,7 @@ mod guest;
 mod kinds;
 mod over_ptp;
 mod peers;
+mod probe;
 mod record;
 mod refclocks;
 mod scene;
