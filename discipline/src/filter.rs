@@ -107,8 +107,7 @@ impl SourceFilter {
         });
         let Some(track) = &mut self.track else {
             self.floor.excess(delay, spread);
-            // Until samples have been compared, a twentieth of the round trip stands for its noise.
-            let noise = (delay / 20.0).max(10.0 * RESOLUTION_S);
+            let noise = noise_before_comparing(delay);
             self.track = Some(Track::new(sample, self.prior, noise));
             self.note(sample, delay, true);
             return Verdict::First;
@@ -208,7 +207,13 @@ impl SourceFilter {
             let change = (delay - last.delay.as_secs_f64()).abs();
             self.delay_change += change / f64::from(GUESS_AT - 1);
         }
-        if self.count == GUESS_AT || self.gauge.is_overwhelmed() {
+        // The first reply, in basic mode, lacks what the server took to send it; and anything may
+        // have waited. Steering begins before the noise can be guessed, so that must not be found
+        // out later.
+        let first_had_waited = self.count < GUESS_AT
+            && self.count > 1
+            && delay <= self.floor.floor().unwrap_or(0.0);
+        if self.count == GUESS_AT || first_had_waited || self.gauge.is_overwhelmed() {
             self.begin_again();
         }
     }
@@ -216,14 +221,13 @@ impl SourceFilter {
     /// Filters the last few samples once more, with the noise that they show: what was taken in
     /// with another noise was believed too much or too little.
     fn begin_again(&mut self) {
-        let Some(noise) = self.gauge.noise_s() else {
-            return;
-        };
-        let noise = noise
-            .max(noise_of_delays(self.delay_change))
-            .max(RESOLUTION_S);
-        let prior = self.prior_for_another_beginning();
         let floor = self.floor.floor().unwrap_or(0.0);
+        let noise = match self.gauge.noise_s() {
+            Some(noise) => noise.max(noise_of_delays(self.delay_change)),
+            None => noise_before_comparing(floor),
+        };
+        let noise = noise.max(RESOLUTION_S);
+        let prior = self.prior_for_another_beginning();
         let mut samples = self.gauge.recent();
         let Some(first) = samples.next() else {
             return;
@@ -253,6 +257,11 @@ impl SourceFilter {
             wander: estimate.wander,
         })
     }
+}
+
+/// Until samples have been compared, a twentieth of the round trip (s) stands for its noise (s).
+fn noise_before_comparing(delay: f64) -> f64 {
+    (delay / 20.0).max(10.0 * RESOLUTION_S)
 }
 
 /// The noise of offsets (s) by the mean change of successive round trips (s).
