@@ -210,9 +210,8 @@ impl SourceFilter {
         // The first reply, in basic mode, lacks what the server took to send it; and anything may
         // have waited. Steering begins before the noise can be guessed, so that must not be found
         // out later.
-        let first_had_waited = self.count < GUESS_AT
-            && self.count > 1
-            && delay <= self.floor.floor().unwrap_or(0.0);
+        let first_had_waited =
+            self.count < GUESS_AT && self.count > 1 && delay <= self.floor.floor().unwrap_or(0.0);
         if self.count == GUESS_AT || first_had_waited || self.gauge.is_overwhelmed() {
             self.begin_again();
         }
