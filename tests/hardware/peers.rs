@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::guest::{Drivers, run, run_two};
+use crate::guest::{Drivers, lean_binary, run, run_two};
 use crate::scene::{ONE_SOURCE, SERVER, SETTLED_S, client, clockwright, reference, steered};
 
 const PTP4L: &str = "\
@@ -82,10 +82,16 @@ fn without_the_capability_it_is_named_and_software_stamps_are_used() {
 fn two_guests_with_a_clock_each_agree() {
     let server = json!({
         "daemons": [clockwright("server", 0, SERVER, &["--no-adjust"])],
-        "interval": 1, "seconds": 40,
+        "interval": 1, "seconds": 60,
     });
+    // Either guest may be the later one.
+    let answered = format!(
+        "for i in {{1..60}}; do ip netns exec n1 {} query -n 1 10.0.0.1 && exit; sleep 0.5; done; exit 1",
+        lean_binary().display()
+    );
     let client = json!({
-        "daemons": [client(ONE_SOURCE)], "clock_error_s": 0.3, "interval": 1, "seconds": 25,
+        "daemons": [client(ONE_SOURCE)], "clock_error_s": 0.3, "before": [answered],
+        "interval": 1, "seconds": 15,
     });
     let [server, client] = run_two("two-guests", [server, client]);
     let source = client.last_source("client");
