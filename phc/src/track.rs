@@ -32,6 +32,8 @@ const RESOLUTION_S: f64 = 1e-9;
 const SHORT_S: f64 = 0.02;
 /// Differences remembered of each sort.
 const REMEMBERED: usize = 8;
+/// Over less time than this, nothing as small as noise is taken for a change of frequency, s.
+const CALM_S: f64 = 0.1;
 /// Readings until it is known what is usual.
 const LEARNING: usize = 4;
 /// Surprises among the remembered at which wander and noise are guessed anew.
@@ -74,6 +76,8 @@ pub(crate) struct Seen {
     /// Variance of where it was expected, s².
     predicted: f64,
     excess_s: f64,
+    /// What the bus may hide of this reading and what is known, s.
+    hidden_s: f64,
 }
 
 impl Seen {
@@ -84,6 +88,21 @@ impl Seen {
 
     fn rate(&self) -> f64 {
         self.by_s / self.over_s
+    }
+
+    /// The change of frequency that it may have been, s/s. What the bus can hide may be a reading
+    /// unlike the others instead, and over a short time would pass for a wild change.
+    fn plausible_rate(&self) -> f64 {
+        let over_s = if self.could_be_noise() {
+            self.over_s.max(CALM_S)
+        } else {
+            self.over_s
+        };
+        self.by_s.abs() / over_s
+    }
+
+    fn could_be_noise(&self) -> bool {
+        self.by_s.abs() <= self.hidden_s.max(MOST_NOISE_S)
     }
 }
 
@@ -150,6 +169,7 @@ impl Track {
             frequency: state.frequency,
             predicted,
             excess_s,
+            hidden_s: last.half_width_s + reading.half_width.as_secs_f64(),
         }
     }
 
@@ -163,9 +183,13 @@ impl Track {
             // the frequency had changed at a random instant since: that much random walk would
             // have moved the phase as far as it was seen to move.
             self.bank.update(measured, seen.excess_s);
-            let extra = wander_of(seen);
-            self.bank.doubt(NOTHING.after(seen.over_s, extra));
-            wander = wander.hypot(extra);
+            let rate = seen.plausible_rate();
+            self.bank.doubt(Covariance {
+                phase: seen.by_s * seen.by_s,
+                cross: 1.5 * seen.by_s.abs() * rate,
+                frequency: 3.0 * rate * rate,
+            });
+            wander = wander.hypot(wander_of(seen));
         }
         let before = self.bank.state().covariance.phase;
         let variance = self.bank.hypothesis().variance(seen.excess_s);
@@ -265,7 +289,9 @@ impl Track {
     fn stands_out(&self, seen: &Seen) -> bool {
         // The newest one remembered is this one.
         let usual = self.long.iter().rev().skip(1).map(Seen::rate);
-        self.long.len() > LEARNING && seen.rate().abs() > STANDS_OUT * rms(usual)
+        !seen.could_be_noise()
+            && self.long.len() > LEARNING
+            && seen.rate().abs() > STANDS_OUT * rms(usual)
     }
 
     /// Notes what was seen. Where much of it was surprising, noise and wander are far from what

@@ -474,3 +474,37 @@ fn an_own_step_is_no_jump() {
     assert!(errors.rms() < 2e-9, "{:e}", errors.rms());
     assert_eq!(tracker.status().jumps, 0);
 }
+
+/// Two readings for each exchange, and now and then one that is off by what a cross-timestamp may
+/// be.
+#[test]
+fn an_odd_reading_is_neither_a_jump_nor_a_change_of_frequency() {
+    let (mut world, mut tracker) = (World::new(20e-6, 1e-10), Tracker::new());
+    let mut errors = Errors::default();
+    for n in 0..2_000 {
+        world.pass(if n % 2 == 0 { 1.0 } else { 1e-3 });
+        if n > 100 && n % 50 == 0 {
+            // The odd one was the last.
+            let (shown, _) = tracker.time_at(world.raw).unwrap();
+            assert!((shown - world.phc()).abs() < Duration::from_micros(1));
+        }
+        let (stamp, truth) = (world.phc(), world.raw);
+        let late = 1e-6 * world.uniform();
+        world.pass(1e-4 + late);
+        let mut reading = world.precise();
+        if n % 50 == 49 {
+            reading.phc += Duration::from_nanos(30);
+        }
+        tracker.take(&reading);
+        if n > 100 && n % 50 != 49 {
+            errors.check(&tracker, stamp, truth);
+        }
+    }
+    assert_eq!(tracker.status().jumps, 0);
+    assert!(
+        errors.worst < 35e-9 && errors.rms() < 3e-9,
+        "{:e} {:e}",
+        errors.worst,
+        errors.rms()
+    );
+}
