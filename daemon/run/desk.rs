@@ -17,6 +17,8 @@ use crate::config::ServerConfig;
 use crate::interfaces::Sent;
 use crate::measure::{Port, PortId};
 
+/// A transmit stamp that has not come by then is lost.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Replies whose transmit stamp is awaited. The kernel gives it within microseconds.
 const AWAITED: usize = 256;
 
@@ -74,6 +76,9 @@ struct Awaited {
     id: TxId,
     key: TxKey,
     sent: Sent,
+    transport: Transport,
+    /// The interface it left by, once the kernel's stamp has told, and the NIC's is awaited.
+    interface: Option<u32>,
     /// The kind of the request's receive stamp, which the reply's is to match.
     received: StampKind,
 }
@@ -122,6 +127,18 @@ impl Desk {
         if let Ok(reply) = reply {
             self.send(port, message, carried, (reply, kind), &answering.stamper);
         }
+        self.give_up(&mut answering.stamper, window);
+    }
+
+    /// Counts the NIC's stamps that will not come any more.
+    fn give_up(&mut self, stamper: &mut Stamper<'_>, window: &Window) {
+        let now = window.host_now();
+        let is_late = |awaited: &Awaited| now - awaited.sent.host > PATIENCE;
+        while self.awaited.front().is_some_and(is_late)
+            && let Some(lost) = self.awaited.pop_front()
+        {
+            stamper.missed(lost.interface, lost.transport, window);
+        }
     }
 
     /// Sends a reply from the address that was asked. `received` says who stamped the request.
@@ -154,6 +171,8 @@ impl Desk {
                         id,
                         key,
                         sent,
+                        transport: carried.transport(),
+                        interface: None,
                         received,
                     });
                 }
@@ -175,7 +194,8 @@ impl Desk {
         let Some(at) = self.awaited.iter().position(is_it) else {
             return;
         };
-        let awaited = &self.awaited[at];
+        let awaited = &mut self.awaited[at];
+        awaited.interface = stamp.ifindex.or(awaited.interface);
         let about = (awaited.sent, awaited.received);
         let left = stamper.departure(stamp, about, transport, window);
         if let Some(left) = left.at {

@@ -99,6 +99,11 @@ impl Stamper<'_> {
         }
     }
 
+    /// A reply that left by `interface` has only the kernel's stamp, though the NIC's was awaited.
+    pub(super) fn missed(&mut self, interface: Option<u32>, transport: Transport, window: &Window) {
+        self.count(interface, StampKind::Kernel, None, transport, window);
+    }
+
     fn count(
         &mut self,
         interface: Option<u32>,
