@@ -82,8 +82,8 @@ def bond():
         )
 
 
-def wait_for(what, condition, seconds=10):
-    """Looks until it holds."""
+def wait_for(what, condition, seconds=60):
+    """Looks until it holds; long, as time is not always virtual and the machine may be busy."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
