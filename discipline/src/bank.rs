@@ -111,7 +111,7 @@ impl Family {
     }
 }
 
-/// A family for each [`Excess`], and the one that is believed.
+/// A family for each way that the delay can show in the offset, and the one that is believed.
 #[derive(Debug, Clone)]
 pub struct Bank {
     families: [Family; Excess::ALL.len()],
