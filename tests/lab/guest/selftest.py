@@ -191,6 +191,7 @@ def links():
     check.that("without a cable both ends are down", (link(0), link(1)), ("DOWN", "DOWN"))
     lab.knob(0, "cable", 1)
     lab.wait_for("the link to come", lambda: link(1) == "UP")
+    lab.wait_for("an answer", lambda: answers(0, "10.0.0.2"))
     trip = ping()
     check.that("with it all is as before", (trip["received"], trip["rx_hw"]), (300, 300))
     check.that("what to stamp is set", lab.knob(1, "hwtstamp"), "1 1")
@@ -207,6 +208,8 @@ def plugging():
     lab.knob(1, "plugged", 1)
     lab.attach(1)
     lab.wait_for("the link to come", lambda: link(1) == "UP")
+    # The peer has to notice that it has another address.
+    lab.wait_for("an answer", lambda: answers(0, "10.0.0.2"))
     check.that("plugged in it begins with the system's time", lab.phc_error_ns(1), lab.clock_error_ns() - 50, lab.clock_error_ns() + 50)
     trip = ping()
     check.that("and stamps", (trip["tx_hw"], trip["rx_hw"]), (300, 300))
