@@ -85,7 +85,7 @@ fn a_port_that_somebody_else_has_is_named_once_and_udp_is_used() {
     let others = [holder, server("server", "always")];
     let record = run("ptp-port-taken", Drivers::Lab, case(&others, &[]));
     assert_transport(&record, "udp", 5.0, f64::INFINITY);
-    let told = record.told("client", "319");
+    let told = record.told("client", "port 319");
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("ptp4l"), "{told:#?}");
 }
