@@ -15,7 +15,7 @@ pub use observed::Observed;
 pub use phc::Hardware;
 pub use simulated::Simulated;
 pub use system::System;
-pub use tai::tai_offset;
+pub use tai::ahead_of_utc;
 pub use timescale::{Implausible, Pace, Timescale, Window};
 
 use std::io;
@@ -55,7 +55,10 @@ pub trait Clock {
     fn now(&self) -> Timestamp<Utc>;
 
     /// The system clock against the timescale, now: for converting the kernel's stamps.
-    fn window(&self) -> Window;
+    fn window(&self) -> Window {
+        // Whoever steers the system clock may have changed its rate since the last time.
+        self.timescale().window(Pace::steady(kernel_rate()))
+    }
 
     /// What this clock showed when the system clock showed `stamp`, a kernel stamp of the moments
     /// before `window`.
@@ -66,7 +69,10 @@ pub trait Clock {
         &self,
         stamp: Timestamp<Utc>,
         window: &Window,
-    ) -> Result<Timestamp<Utc>, Implausible>;
+    ) -> Result<Timestamp<Utc>, Implausible> {
+        let instant = window.instant_of(stamp)?;
+        Ok(self.time_at(instant, window))
+    }
 
     /// What this clock showed at `at`, by the timescale, in the moments before `window`.
     fn time_at(&self, at: Timestamp<Raw>, window: &Window) -> Timestamp<Utc>;
@@ -81,7 +87,9 @@ pub trait Clock {
     }
 
     /// What it shows minus the truth, where the truth is known.
-    fn true_error(&self) -> Option<Duration>;
+    fn true_error(&self) -> Option<Duration> {
+        None
+    }
 
     /// Do the kernel's packet stamps come from this clock, so that stepping it tears those in
     /// flight from their time?

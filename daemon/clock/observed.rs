@@ -2,7 +2,7 @@
 
 use clockwright_discipline::ClockReading;
 use clockwright_sys::clock;
-use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
+use clockwright_timebase::{Raw, Timestamp, Utc};
 
 use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
@@ -46,11 +46,6 @@ impl Clock for Observed {
         clock::realtime_now()
     }
 
-    fn window(&self) -> Window {
-        // Whoever steers the clock may have changed its rate since the last time.
-        self.timescale.window(Pace::steady(kernel_rate()))
-    }
-
     fn time_of(
         &self,
         stamp: Timestamp<Utc>,
@@ -65,10 +60,6 @@ impl Clock for Observed {
 
     fn rate(&self) -> f64 {
         kernel_rate()
-    }
-
-    fn true_error(&self) -> Option<Duration> {
-        None
     }
 
     fn stamps_packets(&self) -> bool {

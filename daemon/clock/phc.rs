@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use clockwright_discipline::ClockReading;
-use clockwright_phc::{PhcError, Taken, Tracked};
+use clockwright_phc::{PhcError, Steered, Taken, Tracked};
 use clockwright_sys::adjust::{self, AdjustError, Announcement};
-use clockwright_sys::clock::{self, ClockId};
+use clockwright_sys::clock;
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{info, warn};
 
-use super::tai::tai_offset;
-use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate};
+use super::tai::ahead_of_utc;
+use super::{Clock, Helm, Timescale, Window};
 use crate::config::{self, PhcName};
 use crate::control::{ClockName, Steering};
 use crate::output::si::signed;
@@ -30,14 +30,9 @@ const APART: std::time::Duration = std::time::Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Hardware {
     timescale: Timescale,
-    tracked: RefCell<Tracked>,
-    id: ClockId,
+    steered: RefCell<Steered>,
     shows: config::Timescale,
     steering: Steering,
-    /// The largest adjustment its driver takes, s/s.
-    largest: f64,
-    /// The adjustment in force, s/s.
-    adjustment: f64,
     /// When trouble with it was last logged.
     told: Cell<Option<Timestamp<Raw>>>,
 }
@@ -56,7 +51,6 @@ impl Hardware {
         let Some(id) = tracked.clock().id() else {
             return Err(PhcError::NotAClock(tracked.path().to_owned()));
         };
-        let largest = f64::from(tracked.clock().capabilities()?.max_adjustment_ppb) * 1e-9;
         let adjustment = adjust::read(id).map_or(0.0, |state| state.rate);
         if steering == Steering::Adjusting
             && matches!(
@@ -69,34 +63,27 @@ impl Hardware {
         read_twice(&mut tracked)?;
         Ok(Self {
             timescale: Timescale::host(),
-            tracked: RefCell::new(tracked),
-            id,
+            steered: RefCell::new(Steered::new(tracked, id, adjustment)?),
             shows,
             steering,
-            largest,
-            adjustment,
             told: Cell::new(None),
         })
-    }
-
-    /// What UTC is when the clock shows what it shows, less what it shows.
-    fn ahead(&self) -> Duration {
-        match self.shows {
-            config::Timescale::Tai => tai_offset(),
-            config::Timescale::Utc => Duration::ZERO,
-        }
     }
 
     /// Reads the clock where its last reading is older than `max_age`. One that cannot be read for
     /// a moment is extrapolated.
     fn refresh(&self, max_age: Duration) {
         let now = clock::raw_now();
-        let refreshed = self.tracked.borrow_mut().refresh(now, max_age);
+        let refreshed = self
+            .steered
+            .borrow_mut()
+            .tracked_mut()
+            .refresh(now, max_age);
         let trouble = match refreshed {
             Ok(Some(Taken::Jumped { by })) => format!(
                 "{}: another program has set this clock by {}. Two programs must not steer one \
                  clock: look for ptp4l, phc2sys or ts2phc",
-                self.tracked.borrow().path().display(),
+                self.steered.borrow().tracked().path().display(),
                 signed(by.as_secs_f64())
             ),
             Ok(_) => return,
@@ -110,10 +97,10 @@ impl Hardware {
     }
 
     fn shown(&self, at: Timestamp<Raw>) -> Timestamp<Utc> {
-        let shown = self.tracked.borrow().tracker().time_at(at);
+        let shown = self.steered.borrow().tracked().tracker().time_at(at);
         // There is one: it was read when it was opened.
         let (shown, _) = shown.unwrap_or((Timestamp::EPOCH, Duration::ZERO));
-        shown.shifted_to(-self.ahead())
+        shown.shifted_to(-ahead_of_utc(self.shows))
     }
 }
 
@@ -153,7 +140,7 @@ fn read_twice(tracked: &mut Tracked) -> Result<(), PhcError> {
 
 impl Clock for Hardware {
     fn name(&self) -> ClockName {
-        ClockName::Phc(self.tracked.borrow().path().display().to_string())
+        ClockName::Phc(self.steered.borrow().tracked().path().display().to_string())
     }
 
     fn steering(&self) -> Steering {
@@ -178,31 +165,13 @@ impl Clock for Hardware {
         self.shown(clock::raw_now())
     }
 
-    fn window(&self) -> Window {
-        // Somebody else may be steering the system clock.
-        self.timescale.window(Pace::steady(kernel_rate()))
-    }
-
-    fn time_of(
-        &self,
-        stamp: Timestamp<Utc>,
-        window: &Window,
-    ) -> Result<Timestamp<Utc>, Implausible> {
-        let instant = window.instant_of(stamp)?;
-        Ok(self.time_at(instant, window))
-    }
-
     fn time_at(&self, at: Timestamp<Raw>, _: &Window) -> Timestamp<Utc> {
         self.refresh(RECENT);
         self.shown(at)
     }
 
     fn rate(&self) -> f64 {
-        self.tracked.borrow().tracker().status().frequency_ppm * 1e-6
-    }
-
-    fn true_error(&self) -> Option<Duration> {
-        None
+        self.steered.borrow().rate()
     }
 
     fn stamps_packets(&self) -> bool {
@@ -217,24 +186,13 @@ impl Clock for Hardware {
 }
 
 impl Helm for Hardware {
-    /// The clock has an oscillator of its own: what is set is the difference to what it does now.
     fn set_frequency(&mut self, frequency: f64) -> Result<(), AdjustError> {
         self.refresh(FRESH);
-        let wanted = self.adjustment + (frequency - self.rate());
-        let wanted = wanted.clamp(-self.largest, self.largest);
-        let applied = adjust::set_frequency(self.id, wanted)?;
-        let by = applied - self.adjustment;
-        self.adjustment = applied;
-        let mut tracked = self.tracked.borrow_mut();
-        tracked.tracker_mut().steered(clock::raw_now(), by);
-        Ok(())
+        self.steered.borrow_mut().set_rate(frequency)
     }
 
     fn step(&mut self, by: Duration) -> Result<(), AdjustError> {
-        let stepped = adjust::step(self.id, by)?;
-        let mut tracked = self.tracked.borrow_mut();
-        tracked.tracker_mut().stepped(clock::raw_now(), stepped);
-        Ok(())
+        self.steered.borrow_mut().step(by)
     }
 
     fn announce(&mut self, _: &Announcement) -> Result<(), AdjustError> {

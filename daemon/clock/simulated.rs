@@ -5,7 +5,7 @@ use clockwright_sys::adjust::{AdjustError, Announcement};
 use clockwright_sys::clock;
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
-use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate};
+use super::{Clock, Helm, Pace, Timescale, Window};
 use crate::control::{ClockName, Steering};
 
 /// A [`VirtualClock`] on an oscillator that drifts from the host's. The drift is applied where
@@ -54,21 +54,6 @@ impl Clock for Simulated {
 
     fn now(&self) -> Timestamp<Utc> {
         self.read().clock
-    }
-
-    fn window(&self) -> Window {
-        // The host's clock may be steered by anybody.
-        self.timescale.window(Pace::steady(kernel_rate()))
-    }
-
-    fn time_of(
-        &self,
-        stamp: Timestamp<Utc>,
-        window: &Window,
-    ) -> Result<Timestamp<Utc>, Implausible> {
-        window
-            .instant_of(stamp)
-            .map(|instant| self.clock.read(instant))
     }
 
     fn time_at(&self, at: Timestamp<Raw>, _: &Window) -> Timestamp<Utc> {

@@ -82,10 +82,6 @@ impl Clock for System {
         self.pace.rate
     }
 
-    fn true_error(&self) -> Option<Duration> {
-        None
-    }
-
     fn stamps_packets(&self) -> bool {
         true
     }

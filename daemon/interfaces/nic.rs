@@ -2,7 +2,7 @@
 //! which clock.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clockwright_sys::ethtool::Ethtool;
@@ -100,7 +100,7 @@ impl Nic {
             clock: wishes
                 .clock
                 .clone()
-                .unwrap_or_else(|| PathBuf::from(format!("/dev/ptp{phc}")).into()),
+                .unwrap_or_else(|| clockwright_phc::device(phc).into()),
             grant: Grant::Config(Config::OFF),
             speed_mbps: None,
             wishes,

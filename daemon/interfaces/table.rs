@@ -293,12 +293,9 @@ impl Interfaces {
     pub(super) fn device_of(&self, mut interface: u32) -> Option<u32> {
         for _ in 0..DEEPEST {
             let link = &self.known.get(&interface)?.link;
-            interface = match link.kind {
-                Kind::Vlan | Kind::Macvlan | Kind::Ipvlan => match link.lower {
-                    Some(lower) => lower,
-                    None => return Some(interface),
-                },
-                Kind::Bond | Kind::Team | Kind::Bridge => {
+            interface = match link.lower {
+                Some(lower) if link.kind.is_on_lower() => lower,
+                _ if link.kind.has_members() => {
                     let members = self.known.values().filter(|member| {
                         member.link.master == Some(interface) && member.nic().is_some()
                     });
@@ -409,10 +406,8 @@ impl Interfaces {
         let (Some(found), Some(ethtool)) = (self.known.get_mut(&index), &mut self.ethtool) else {
             return;
         };
-        let stamps_itself = !matches!(
-            found.link.kind,
-            Kind::Vlan | Kind::Bond | Kind::Team | Kind::Bridge | Kind::Macvlan | Kind::Ipvlan
-        );
+        let kind = &found.link.kind;
+        let stamps_itself = !kind.has_members() && !kind.is_on_lower();
         if found.link.loopback || !stamps_itself {
             return;
         }

@@ -31,8 +31,7 @@ pub(super) fn devices_below<'l>(link: &Link, all: &'l [Link]) -> Vec<&'l Link> {
 fn directly_below<'l>(link: &Link, all: &'l [Link]) -> Vec<&'l Link> {
     let is_below = |other: &&Link| match link.kind {
         Kind::Bond | Kind::Team => other.master == Some(link.index),
-        Kind::Vlan | Kind::Macvlan | Kind::Ipvlan => link.lower == Some(other.index),
-        _ => false,
+        _ => link.kind.is_on_lower() && link.lower == Some(other.index),
     };
     all.iter().filter(is_below).collect()
 }

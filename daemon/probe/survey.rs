@@ -140,11 +140,16 @@ fn look_at(link: &Link, all: &[Link], ethtool: &mut Ethtool) -> InterfaceProbe {
         rx_filter: set.map(|config| config.rx.to_string()),
         tx_type_wanted: judged.wanted.map(|config| config.tx.to_string()),
         rx_filter_wanted: judged.wanted.map(|config| config.rx.to_string()),
-        clock: able.phc_index.map(|index| format!("/dev/ptp{index}")),
+        clock: able.phc_index.map(device),
         stamping: judged.stamping,
         judgement: judged.words,
         reasons: judged.reasons,
     }
+}
+
+/// A clock's character device, as it is reported.
+fn device(index: u32) -> String {
+    clockwright_phc::device(index).display().to_string()
 }
 
 fn tx_types(able: &Capabilities) -> Vec<String> {
@@ -203,10 +208,7 @@ fn look_at_clocks(
         for interface in of_clock {
             clock.interfaces.push(interface.name.clone());
             let made = ethtool.virtual_clocks(interface.index).unwrap_or_default();
-            clock.virtual_clocks = made
-                .iter()
-                .map(|index| format!("/dev/ptp{index}"))
-                .collect();
+            clock.virtual_clocks = made.iter().copied().map(device).collect();
         }
     }
     clocks.into_values().collect()

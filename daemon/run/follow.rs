@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use clockwright_discipline::Loop;
-use clockwright_phc::{PhcError, Taken, Tracked};
+use clockwright_phc::{PhcError, Steered, Taken, Tracked};
 use clockwright_sys::adjust::{self, AdjustError};
-use clockwright_sys::clock::{ClockId, raw_now};
+use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Phc, Raw, Timestamp};
 use tracing::{info, warn};
 
 use super::daemon::Daemon;
 use super::limiter::Limiter;
-use crate::clock::tai_offset;
+use crate::clock::ahead_of_utc;
 use crate::config::{FollowChanges, FollowConfig, Timescale};
 use crate::control::ClockName;
 use crate::output::si::signed;
@@ -42,7 +42,7 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct Follower {
     config: FollowConfig,
-    open: Option<Steered>,
+    open: Option<Opened>,
     due: Timestamp<Raw>,
     /// Why it cannot follow, as last logged.
     trouble: Option<String>,
@@ -50,13 +50,8 @@ pub(super) struct Follower {
 
 /// An open clock, and what is done to it.
 #[derive(Debug)]
-struct Steered {
-    tracked: Tracked,
-    id: ClockId,
-    /// The largest adjustment its driver takes, s/s.
-    largest: f64,
-    /// The adjustment in force, s/s.
-    adjustment: f64,
+struct Opened {
+    clock: Steered,
     pi: Loop,
     /// Has it been told that it follows?
     announced: bool,
@@ -102,9 +97,9 @@ impl Follower {
         self.due = (self.due + interval).max(now + interval.half());
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Steered::open(&self.config, disciplined)?,
+            None => Opened::open(&self.config, disciplined)?,
         };
-        let taken = open.tracked.refresh(now, Duration::ZERO);
+        let taken = open.clock.tracked_mut().refresh(now, Duration::ZERO);
         let taken = taken.map_err(|error| error.to_string())?;
         let event = match (taken, target) {
             (Some(Taken::Jumped { by }), _) => Some(Event::SetByAnother(by)),
@@ -131,7 +126,7 @@ impl Follower {
     }
 }
 
-impl Steered {
+impl Opened {
     fn open(config: &FollowConfig, disciplined: &ClockName) -> Result<Self, String> {
         let words = |error: PhcError| error.to_string();
         let tracked = Tracked::open_to_change(&config.clock.selector()).map_err(words)?;
@@ -141,27 +136,24 @@ impl Steered {
         }
         let id = tracked.clock().id();
         let id = id.ok_or_else(|| "nobody in this machine can steer it".to_owned())?;
-        let capabilities = tracked.clock().capabilities().map_err(words)?;
-        if capabilities.max_adjustment_ppb == 0 {
+        let state = adjust::read(id).map_err(|error| error.to_string())?;
+        let clock = Steered::new(tracked, id, state.rate).map_err(words)?;
+        if clock.largest() == 0.0 {
             return Err(format!(
                 "{}: its driver cannot steer it",
-                tracked.path().display()
+                clock.tracked().path().display()
             ));
         }
-        let state = adjust::read(id).map_err(|error| error.to_string())?;
         Ok(Self {
-            tracked,
-            id,
-            largest: f64::from(capabilities.max_adjustment_ppb) * 1e-9,
-            adjustment: state.rate,
-            pi: Loop::new(0.0, f64::from(capabilities.max_adjustment_ppb) * 1e-9),
+            pi: Loop::new(0.0, clock.largest()),
+            clock,
             announced: false,
         })
     }
 
     /// Is its frequency known well enough to correct it?
     fn is_known(&self) -> bool {
-        let tracker = self.tracked.tracker();
+        let tracker = self.clock.tracked().tracker();
         tracker.status().readings > 1 && !tracker.is_unsettled()
     }
 
@@ -169,49 +161,35 @@ impl Steered {
     fn correct(&mut self, config: &FollowConfig, target: &Target) -> Result<Option<Event>, String> {
         let settings = &config.settings;
         let now = raw_now();
-        let Some((shown, bound)) = self.tracked.tracker().time_at(now) else {
+        let Some((shown, bound)) = self.clock.tracked().tracker().time_at(now) else {
             return Ok(None);
         };
-        let scale = match settings.timescale {
-            Timescale::Tai => tai_offset(),
-            Timescale::Utc => Duration::ZERO,
-        };
+        let scale = ahead_of_utc(settings.timescale);
         let wanted: Timestamp<Phc> = now.shifted_to(target.ahead_at(now) + scale + settings.offset);
         let missing = wanted - shown;
         let stepped = missing.abs() > settings.step + bound;
         if stepped {
-            let by = adjust::step(self.id, missing).map_err(|error| explain(&error))?;
-            self.tracked.tracker_mut().stepped(raw_now(), by);
+            self.clock.step(missing).map_err(|error| explain(&error))?;
         }
         let offset_s = if stepped { 0.0 } else { missing.as_secs_f64() };
         let interval_s = settings.interval.as_secs_f64();
         let correction = self.pi.correct(now, offset_s, target.frequency, interval_s);
-        self.set_rate(correction.frequency)
+        self.clock
+            .set_rate(correction.frequency)
             .map_err(|error| explain(&error))?;
         if stepped {
             return Ok(Some(Event::Stepped(missing)));
         }
         let first = !std::mem::replace(&mut self.announced, true);
-        Ok(first.then(|| Event::Follows(self.tracked.path().display().to_string())))
+        Ok(first.then(|| Event::Follows(self.clock.tracked().path().display().to_string())))
     }
 
     /// Ends the proportional part of a correction whose time has come.
     fn expire(&mut self, now: Timestamp<Raw>) -> Result<(), AdjustError> {
         match self.pi.expire(now) {
-            Some(rest) => self.set_rate(rest.frequency),
+            Some(rest) => self.clock.set_rate(rest.frequency),
             None => Ok(()),
         }
-    }
-
-    /// Lets the clock run at `rate` against the host's oscillator, whatever its own does.
-    fn set_rate(&mut self, rate: f64) -> Result<(), AdjustError> {
-        let present = self.tracked.tracker().status().frequency_ppm * 1e-6;
-        let wanted = (self.adjustment + (rate - present)).clamp(-self.largest, self.largest);
-        let applied = adjust::set_frequency(self.id, wanted)?;
-        let by = applied - self.adjustment;
-        self.adjustment = applied;
-        self.tracked.tracker_mut().steered(raw_now(), by);
-        Ok(())
     }
 }
 
@@ -300,7 +278,7 @@ impl Daemon {
                 let outcome = follower.handle_timeout(target, &disciplined);
                 if let (Ok(Some(Event::Stepped(_))), Some(open)) = (&outcome, &follower.open) {
                     let interfaces = &mut self.instruments.interfaces;
-                    interfaces.clock_was_set(open.tracked.path());
+                    interfaces.clock_was_set(open.clock.tracked().path());
                 }
                 report(follower, outcome, &mut self.limiter);
             }

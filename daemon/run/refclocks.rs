@@ -1,19 +1,15 @@
 //! The sources that are reference clocks of this host.
 
-use std::collections::BTreeMap;
-
-use clockwright_discipline::{
-    ClockReading, Sample, SourceId, SourceOptions, SourceStatus, State, Verdict,
-};
+use clockwright_discipline::{ClockReading, Sample, SourceId, SourceOptions, State};
 use clockwright_ntp::ReferenceId;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::daemon::Daemon;
-use super::view::state_of;
+use super::view::{blank, state_of};
 use crate::clock::shown_at;
 use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
-use crate::control::{AuthReport, KindReport, LeapReport, SourceReport, SourceState};
+use crate::control::{KindReport, LeapReport, SourceReport, SourceState};
 use crate::measure::{News, Refclock};
 use crate::output::si::signed;
 
@@ -240,20 +236,7 @@ impl Daemon {
         if let Some(one) = self.refclocks.list.get_mut(n) {
             one.last = Some(sample);
         }
-        let verdict = self.discipline.handle_sample(id, &sample, reading);
-        let then = shown_at(reading, self.clock.rate(), sample.at);
-        debug!(
-            source = id.0,
-            offset_s = (sample.offset + sample.at.since_epoch() - then.since_epoch()).as_secs_f64(),
-            delay_s = sample.delay.as_secs_f64(),
-            "sample: {verdict:?}"
-        );
-        if !matches!(verdict, None | Some(Verdict::Suspect | Verdict::OutOfOrder)) {
-            self.counts.samples += 1;
-        }
-        self.carry_out();
-        self.judge();
-        self.tell();
+        self.take_sample(id, &sample, reading, None);
     }
 
     /// The part a reference clock plays, and why, in words.
@@ -299,53 +282,29 @@ impl Daemon {
 
     fn refclock_report(&self, one: &Attached, reading: ClockReading) -> SourceReport {
         let (state, reason) = self.part_of(one, reading);
-        let status = self.discipline.source_status(one.id, reading);
-        let of_status = |field: fn(&SourceStatus) -> Option<f64>| {
-            status
-                .as_ref()
-                .and_then(field)
-                .filter(|value| value.is_finite())
-        };
         let (polls, samples) = one.clock.counts();
         let last = one.last;
+        let kind = match one.clock.config().device {
+            RefclockDevice::Phc(_) => KindReport::Phc,
+            RefclockDevice::Pps(_) => KindReport::Pps,
+        };
+        let blank = blank(one.name(), kind, one.clock.poll());
         SourceReport {
-            name: one.name(),
-            kind: match one.clock.config().device {
-                RefclockDevice::Phc(_) => KindReport::Phc,
-                RefclockDevice::Pps(_) => KindReport::Pps,
-            },
-            pool: false,
-            address: None,
-            port: None,
             state,
             reason,
             // Of the clock itself, which NTP counts as 0.
             stratum: last.map(|_| 0),
             leap: last.map(|_| LeapReport::None),
             reference_id: Some(one.clock.config().reference_id().to_string()),
-            poll: one.clock.poll().log2(),
-            poll_s: one.clock.poll().as_secs_f64(),
             reach: one.clock.reach(),
             reachable: one.clock.reach() != 0,
-            auth: AuthReport::None,
-            interleaved: false,
-            transport: None,
-            interface: None,
-            tx_stamp: None,
-            rx_stamp: None,
-            offset_s: of_status(|status| status.offset_s),
             delay_s: last.map(|sample| sample.delay.as_secs_f64()),
-            jitter_s: of_status(|status| (status.samples > 0).then_some(status.jitter_s)),
-            frequency_ppm: of_status(|status| status.frequency.map(|f| f * 1e6)),
             root_delay_s: last.map(|_| 0.0),
             root_dispersion_s: last.map(|s| s.upstream.root_dispersion.as_secs_f64()),
-            error_bound_s: of_status(|status| status.error_bound_s),
-            last_sample_age_s: of_status(|status| status.last_sample_age_s),
             sent: polls,
             received: samples,
-            rejected: BTreeMap::new(),
-            last_rejection: None,
             last_error: one.clock.failure().map(str::to_owned),
+            ..self.estimated(one.id, reading, blank)
         }
     }
 }

@@ -41,13 +41,24 @@ impl Daemon {
         member.last = Some((*exchange, measured.delay));
         member.kiss = None;
         member.refused = None;
-        let verdict = self.discipline.handle_sample(id, &sample, reading);
+        self.take_sample(id, &sample, reading, Some(exchange.interleaved));
+    }
+
+    /// Takes in a sample, and does what follows from it. `interleaved` is said of an exchange.
+    pub(super) fn take_sample(
+        &mut self,
+        id: SourceId,
+        sample: &Sample,
+        reading: ClockReading,
+        interleaved: Option<bool>,
+    ) {
+        let verdict = self.discipline.handle_sample(id, sample, reading);
         let then = shown_at(reading, self.clock.rate(), sample.at);
         debug!(
             source = id.0,
             offset_s = (sample.offset + sample.at.since_epoch() - then.since_epoch()).as_secs_f64(),
             delay_s = sample.delay.as_secs_f64(),
-            interleaved = exchange.interleaved,
+            interleaved,
             "sample: {verdict:?}"
         );
         if !matches!(verdict, None | Some(Verdict::Suspect | Verdict::OutOfOrder)) {

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use clockwright_discipline::{ClockReading, Reason, SourceStatus, State};
+use clockwright_discipline::{ClockReading, Reason, SourceId, SourceStatus, State};
 use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection, Transport};
 use clockwright_sys::clock::raw_now;
-use clockwright_timebase::Duration;
+use clockwright_timebase::{Duration, Poll};
 
 use super::daemon::{Daemon, explain};
 use super::sources::{Member, Source};
@@ -144,32 +144,21 @@ impl Daemon {
         let client = member.asked.client();
         let statistics = client.statistics();
         let (state, reason) = self.judgement(member, reading);
-        let status = self.discipline.source_status(member.id, reading);
-        let of_status = |field: fn(&SourceStatus) -> Option<f64>| {
-            status
-                .as_ref()
-                .and_then(field)
-                .filter(|value| value.is_finite())
-        };
         let last = member.last.map(|(exchange, _)| exchange);
         let of_last =
             |field: fn(&Exchange) -> Duration| last.as_ref().map(|l| field(l).as_secs_f64());
+        let blank = blank(source.name(), KindReport::Server, client.poll());
         SourceReport {
-            name: source.name(),
             pool: source.config.address.kind == SourceKind::Pool,
             address: Some(member.asked.server().ip().to_string()),
-            kind: KindReport::Server,
             port: Some(member.asked.server().port()),
             state,
             reason,
             stratum: last.map(|exchange| exchange.stratum),
             leap: last.map(|exchange| leap_report(exchange.leap)),
             reference_id: last.map(|e| e.reference_id.display(e.stratum).to_string()),
-            poll: client.poll().log2(),
-            poll_s: client.poll().as_secs_f64(),
             reach: client.reach(),
             reachable: client.reach() != 0,
-            auth: AuthReport::None,
             interleaved: client.interleaved(),
             transport: last.map(|_| match client.transport() {
                 Transport::Udp => TransportReport::Udp,
@@ -182,35 +171,53 @@ impl Daemon {
                 .map(str::to_owned),
             tx_stamp: last.map(|exchange| StampReport::from(exchange.t1.kind)),
             rx_stamp: last.map(|exchange| StampReport::from(exchange.t4.kind)),
-            offset_s: of_status(|status| status.offset_s),
             delay_s: member.last.map(|(_, delay)| delay.as_secs_f64()),
-            jitter_s: of_status(|status| (status.samples > 0).then_some(status.jitter_s)),
-            frequency_ppm: of_status(|status| status.frequency.map(|f| f * 1e6)),
             root_delay_s: of_last(|exchange| exchange.root_delay),
             root_dispersion_s: of_last(|exchange| exchange.root_dispersion),
-            error_bound_s: of_status(|status| status.error_bound_s),
-            last_sample_age_s: of_status(|status| status.last_sample_age_s),
             sent: statistics.requests - statistics.send_failures,
             received: statistics.basic_replies + statistics.interleaved_replies,
             rejected: rejected(statistics),
             last_rejection: member.last_rejection.map(|r| r.to_string()),
             last_error: member.last_error.clone(),
+            ..self.estimated(member.id, reading, blank)
+        }
+    }
+
+    /// A report to which is added what the discipline has found out about the source.
+    pub(super) fn estimated(
+        &self,
+        id: SourceId,
+        reading: ClockReading,
+        report: SourceReport,
+    ) -> SourceReport {
+        let status = self.discipline.source_status(id, reading);
+        let of_status = |field: fn(&SourceStatus) -> Option<f64>| {
+            status
+                .as_ref()
+                .and_then(field)
+                .filter(|value| value.is_finite())
+        };
+        SourceReport {
+            offset_s: of_status(|status| status.offset_s),
+            jitter_s: of_status(|status| (status.samples > 0).then_some(status.jitter_s)),
+            frequency_ppm: of_status(|status| status.frequency.map(|f| f * 1e6)),
+            error_bound_s: of_status(|status| status.error_bound_s),
+            last_sample_age_s: of_status(|status| status.last_sample_age_s),
+            ..report
         }
     }
 }
 
-/// A source whose name has no address yet.
-fn unresolved(source: &Source) -> SourceReport {
-    let error = source.naming.as_ref().and_then(|naming| naming.error());
-    let poll = source.config.settings.poll.min;
+/// The report of a source of which nothing is known yet.
+pub(super) fn blank(name: String, kind: KindReport, poll: Poll) -> SourceReport {
     SourceReport {
-        name: source.name(),
-        pool: source.config.address.kind == SourceKind::Pool,
+        name,
+        kind,
+        pool: false,
         address: None,
-        kind: KindReport::Server,
-        port: Some(source.config.address.port),
-        state: SourceState::Unresolved,
-        reason: Some(error.unwrap_or("the name is being looked up").to_owned()),
+        port: None,
+        state: SourceState::Starting,
+        reason: None,
         stratum: None,
         leap: None,
         reference_id: None,
@@ -236,7 +243,21 @@ fn unresolved(source: &Source) -> SourceReport {
         received: 0,
         rejected: BTreeMap::new(),
         last_rejection: None,
+        last_error: None,
+    }
+}
+
+/// A source whose name has no address yet.
+fn unresolved(source: &Source) -> SourceReport {
+    let error = source.naming.as_ref().and_then(|naming| naming.error());
+    let poll = source.config.settings.poll.min;
+    SourceReport {
+        pool: source.config.address.kind == SourceKind::Pool,
+        port: Some(source.config.address.port),
+        state: SourceState::Unresolved,
+        reason: Some(error.unwrap_or("the name is being looked up").to_owned()),
         last_error: error.map(str::to_owned),
+        ..blank(source.name(), KindReport::Server, poll)
     }
 }
 

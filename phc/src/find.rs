@@ -88,7 +88,8 @@ pub fn of_interface(interface: &str) -> Result<u32, PhcError> {
         .ok_or_else(|| PhcError::NoneOnInterface(interface.to_owned()))
 }
 
-fn device(index: u32) -> PathBuf {
+/// The character device of the clock with this index.
+pub fn device(index: u32) -> PathBuf {
     format!("/dev/ptp{index}").into()
 }
 

@@ -32,6 +32,7 @@ pub mod adjust;
 pub mod clock;
 pub mod ethtool;
 pub mod hwtstamp;
+mod ioctl;
 pub mod link;
 pub mod net;
 mod netlink;

@@ -5,11 +5,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use clockwright_timebase::{Timestamp, Utc};
 
+use crate::ioctl::ioctl;
 use crate::uapi;
 
 /// Which end of a pulse.
@@ -59,18 +59,18 @@ impl Device {
         let device = Self { file, edge };
         let mut capabilities: libc::c_int = 0;
         // SAFETY: PPS_GETCAP writes one int.
-        unsafe { device.ioctl(PPS_GETCAP, &mut capabilities) }?;
+        unsafe { ioctl(&device.file, PPS_GETCAP, &mut capabilities) }?;
         let captures = |mode: libc::c_int| mode.cast_unsigned() & edge.capture() != 0;
         if !captures(capabilities) {
             return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
         }
         let mut parameters = uapi::pps_kparams::default();
         // SAFETY: PPS_GETPARAMS writes one `pps_kparams`.
-        unsafe { device.ioctl(PPS_GETPARAMS, &mut parameters) }?;
+        unsafe { ioctl(&device.file, PPS_GETPARAMS, &mut parameters) }?;
         if !captures(parameters.mode) {
             parameters.mode |= (edge.capture() | uapi::PPS_TSFMT_TSPEC).cast_signed();
             // SAFETY: PPS_SETPARAMS reads one `pps_kparams`.
-            unsafe { device.ioctl(PPS_SETPARAMS, &mut parameters) }?;
+            unsafe { ioctl(&device.file, PPS_SETPARAMS, &mut parameters) }?;
         }
         Ok(device)
     }
@@ -80,23 +80,8 @@ impl Device {
         // A timeout of zero, which is not "invalid" (for ever), asks for what is there.
         let mut fetch = uapi::pps_fdata::default();
         // SAFETY: PPS_FETCH reads and writes one `pps_fdata`.
-        unsafe { self.ioctl(PPS_FETCH, &mut fetch) }?;
+        unsafe { ioctl(&self.file, PPS_FETCH, &mut fetch) }?;
         Ok(pulse_of(&fetch, self.edge))
-    }
-
-    /// One ioctl on the device.
-    ///
-    /// # Safety
-    /// `data` must be the structure that the request reads and writes.
-    unsafe fn ioctl<T>(&self, request: libc::Ioctl, data: &mut T) -> io::Result<()> {
-        let pointer = std::ptr::from_mut(data);
-        // SAFETY: `pointer` is valid for the whole call and points to what the request expects, as
-        // the caller promises.
-        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request, pointer) };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
     }
 }
 

@@ -19,13 +19,7 @@ fn a_clock_without_cross_timestamps_is_read_between_readings_of_ours() {
     record.assert_kinds("client", "hardware/hardware", 8.0, f64::INFINITY);
     record.assert_claims_hold("client");
     record.assert_right(2.0 * RIGHT_NS, SETTLED_S, f64::INFINITY);
-    let phc = &record.interface("client", "hwt1")["phc"];
-    assert!(
-        phc["method"]
-            .as_str()
-            .is_some_and(|method| method.starts_with("extended")),
-        "{phc:#}"
-    );
+    let phc = record.phc_read_extended("client", "hwt1");
     let delay_s = phc["read_delay_s"].as_f64().expect("a read delay");
     assert!((1e-6..4e-6).contains(&delay_s), "{phc:#}");
 }

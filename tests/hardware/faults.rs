@@ -239,11 +239,5 @@ fn a_clock_that_may_be_read_only_so_often_is_not_read_more() {
         100 * refused < read,
         "{refused} of {read} readings were refused"
     );
-    let phc = &record.interface("client", "hwt1")["phc"];
-    assert!(
-        phc["method"]
-            .as_str()
-            .is_some_and(|method| method.starts_with("extended")),
-        "{phc:#}"
-    );
+    record.phc_read_extended("client", "hwt1");
 }

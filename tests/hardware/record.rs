@@ -157,6 +157,17 @@ impl Record {
             })
     }
 
+    /// The clock of an interface, which must be read between two readings of the host's.
+    pub(crate) fn phc_read_extended(&self, daemon: &str, interface: &str) -> &Value {
+        let phc = &self.interface(daemon, interface)["phc"];
+        let method = phc["method"].as_str();
+        assert!(
+            method.is_some_and(|method| method.starts_with("extended")),
+            "{phc:#}"
+        );
+        phc
+    }
+
     /// What `clockwright timestamps` shows at the end.
     #[track_caller]
     pub(crate) fn screen(&self, daemon: &str) -> &str {

@@ -6,8 +6,8 @@ use clockwright_timebase::Duration;
 
 use super::median::Point;
 use super::{Found, difference};
-use crate::clock::{Timescale, tai_offset};
-use crate::config::{self, PhcName, RefclockSettings};
+use crate::clock::{Timescale, ahead_of_utc};
+use crate::config::{PhcName, RefclockSettings};
 
 /// A clock that is opened when it can be.
 #[derive(Debug)]
@@ -61,12 +61,10 @@ fn point(
     settings: &RefclockSettings,
     timescale: &Timescale,
 ) -> Point {
-    let ahead = match settings.timescale {
-        config::Timescale::Tai => tai_offset(),
-        config::Timescale::Utc => Duration::ZERO,
-    };
     let at = timescale.at_host(reading.raw);
-    let utc = reading.phc.shifted_to(settings.offset - ahead);
+    let utc = reading
+        .phc
+        .shifted_to(settings.offset - ahead_of_utc(settings.timescale));
     Point {
         at,
         offset: difference(utc, at),

@@ -4,9 +4,10 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use crate::hwtstamp::{Capabilities, Config};
+use crate::ioctl::ioctl;
 use crate::{socket, uapi};
 
 /// A socket of the network namespace in which interfaces are looked up.
@@ -125,10 +126,6 @@ impl Ioctl {
         let number = libc::Ioctl::from(number);
         // SAFETY: `request` is a valid ifreq whose data pointer is valid for the whole call and
         // points to what the request expects, as the caller promises.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), number, &raw mut request) };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
+        unsafe { ioctl(&self.0, number, &mut request) }
     }
 }

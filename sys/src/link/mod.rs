@@ -58,6 +58,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Is it made of members, whose [`Link::master`] it is?
+    pub const fn has_members(&self) -> bool {
+        matches!(self, Self::Bond | Self::Team | Self::Bridge)
+    }
+
+    /// Does it send and receive through its [`Link::lower`]? (A veth's is its other end.)
+    pub const fn is_on_lower(&self) -> bool {
+        matches!(self, Self::Vlan | Self::Macvlan | Self::Ipvlan)
+    }
+
     /// From the kernel's name for it.
     pub(crate) fn from_name(name: &str) -> Self {
         match name {

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use clockwright_timebase::{Phc, Timestamp};
 
 use super::Device;
+use crate::ioctl::ioctl;
 use crate::uapi;
 
 /// Events that the kernel keeps for a reader at most (`PTP_MAX_TIMESTAMPS`), and read at once.
@@ -35,7 +36,7 @@ impl Device {
             ..Default::default()
         };
         // SAFETY: PTP_PIN_SETFUNC reads one `ptp_pin_desc`.
-        unsafe { self.ioctl(PTP_PIN_SETFUNC, &mut description) }
+        unsafe { ioctl(&self.file, PTP_PIN_SETFUNC, &mut description) }
     }
 
     /// Begins to stamp rising edges on `channel`, or ends it.
@@ -60,7 +61,7 @@ impl Device {
                 ..Default::default()
             };
             // SAFETY: both requests read one `ptp_extts_request`.
-            unsafe { self.ioctl(number, &mut request) }
+            unsafe { ioctl(&self.file, number, &mut request) }
         };
         request(PTP_EXTTS_REQUEST2, flags[0]).or_else(|error| match error.raw_os_error() {
             Some(libc::EOPNOTSUPP | libc::ENOTTY | libc::EINVAL) => {

@@ -14,6 +14,7 @@ use std::{fmt, io};
 use clockwright_timebase::{Phc, Raw, TimeBase, Timestamp, Utc};
 
 use crate::clock::ClockId;
+use crate::ioctl::ioctl;
 use crate::uapi;
 
 pub use external::ExternalEvent;
@@ -109,7 +110,7 @@ impl Device {
     pub fn capabilities(&self) -> io::Result<DeviceCapabilities> {
         let mut caps = uapi::ptp_clock_caps::default();
         // SAFETY: PTP_CLOCK_GETCAPS writes one `ptp_clock_caps`.
-        unsafe { self.ioctl(uapi::PTP_CLOCK_GETCAPS, &mut caps) }?;
+        unsafe { ioctl(&self.file, uapi::PTP_CLOCK_GETCAPS, &mut caps) }?;
         let count = |number: i32| u32::try_from(number).unwrap_or_default();
         Ok(DeviceCapabilities {
             max_adjustment_ppb: count(caps.max_adj),
@@ -148,7 +149,7 @@ impl Device {
     pub fn cross_timestamp(&self) -> io::Result<CrossTimestamp> {
         let mut offset = uapi::ptp_sys_offset_precise::default();
         // SAFETY: PTP_SYS_OFFSET_PRECISE writes one `ptp_sys_offset_precise`.
-        unsafe { self.ioctl(uapi::PTP_SYS_OFFSET_PRECISE, &mut offset) }?;
+        unsafe { ioctl(&self.file, uapi::PTP_SYS_OFFSET_PRECISE, &mut offset) }?;
         Ok(CrossTimestamp {
             phc: instant(offset.device),
             utc: instant(offset.sys_realtime),
@@ -183,7 +184,7 @@ impl Device {
             ..Default::default()
         };
         // SAFETY: PTP_SYS_OFFSET reads and writes one `ptp_sys_offset`.
-        unsafe { self.ioctl(uapi::PTP_SYS_OFFSET, &mut offset) }?;
+        unsafe { ioctl(&self.file, uapi::PTP_SYS_OFFSET, &mut offset) }?;
         Ok(from_shared_edges(&offset))
     }
 
@@ -196,23 +197,8 @@ impl Device {
         };
         // SAFETY: PTP_SYS_OFFSET_EXTENDED reads and writes one `ptp_sys_offset_extended`, of which
         // ours is a copy.
-        unsafe { self.ioctl(uapi::PTP_SYS_OFFSET_EXTENDED, &mut offset) }?;
+        unsafe { ioctl(&self.file, uapi::PTP_SYS_OFFSET_EXTENDED, &mut offset) }?;
         Ok(from_rows(&offset))
-    }
-
-    /// One ioctl on the device.
-    ///
-    /// # Safety
-    /// `data` must be the structure that the request reads and writes.
-    unsafe fn ioctl<T>(&self, request: libc::Ioctl, data: &mut T) -> io::Result<()> {
-        let pointer = std::ptr::from_mut(data);
-        // SAFETY: `pointer` is valid for the whole call and points to what the request expects, as
-        // the caller promises.
-        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request, pointer) };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
     }
 }
 
