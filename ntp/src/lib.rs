@@ -7,6 +7,7 @@
 //! - [`time`]: the 64-bit and 32-bit formats of the wire, and their eras (RFC 5905 section 6).
 //! - [`packet`]: the 48-octet header (RFC 5905 section 7.3).
 //! - [`extension`]: extension fields and where the MAC begins (RFC 7822).
+//! - [`nts`]: Network Time Security (RFC 8915).
 //! - [`over_ptp`]: NTP packets in PTP messages (RFC 10030).
 //! - [`client`]: asks one server; basic and interleaved (RFC 9769), with data-minimised requests.
 //! - [`server`]: answers, basic and interleaved.
@@ -20,6 +21,7 @@ pub mod client;
 mod entropy;
 pub mod exchange;
 pub mod extension;
+pub mod nts;
 pub mod over_ptp;
 pub mod packet;
 pub mod server;
