@@ -5,7 +5,9 @@ use std::hint::black_box;
 use clockwright_discipline::{
     ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, StepPolicy, Upstream,
 };
-use clockwright_ntp::{Entropy, Leap, ReferenceId, Server, ServerConfig, SystemVariables};
+use clockwright_ntp::{
+    Entropy, Leap, ReferenceId, ReplyBuffer, Server, ServerConfig, SystemVariables,
+};
 use clockwright_timebase::{Duration, Poll, Timestamp};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -43,10 +45,12 @@ fn serve(c: &mut Criterion) {
     };
     let request = basic_request();
     let mut entropy = Counter(1);
+    let mut buffer = ReplyBuffer::new();
     c.bench_function("server: one basic request", |b| {
         b.iter(|| {
-            let reply = server.handle(black_box(&request), now, &system, &mut entropy);
-            reply.map(|mut reply| reply.write(now)[47])
+            let request = black_box(&request);
+            let reply = server.handle(request, now, &system, &mut entropy, &mut buffer);
+            reply.map(|reply| reply.write(now)[47])
         });
     });
 }

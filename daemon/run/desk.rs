@@ -5,7 +5,8 @@ use std::io;
 use std::net::IpAddr;
 
 use clockwright_ntp::{
-    Entropy, Reply, Server, ServerConfig as Protocol, SystemVariables, Transport, TxKey, over_ptp,
+    Entropy, Reply, ReplyBuffer, Server, ServerConfig as Protocol, SystemVariables, Transport,
+    TxKey, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{LocalAddress, Message, Transmit, TxId, TxStamp};
@@ -65,6 +66,8 @@ pub(super) enum Carried<'m> {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) server: Server,
+    /// Room for replies; absent only while one is being made.
+    buffer: Option<Box<ReplyBuffer>>,
     awaited: VecDeque<Awaited>,
     pub(super) counts: ServeCounts,
 }
@@ -88,6 +91,7 @@ impl Desk {
     pub(super) fn new() -> Self {
         Self {
             server: Server::new(Protocol::default()),
+            buffer: Some(Box::default()),
             awaited: VecDeque::with_capacity(AWAITED),
             counts: ServeCounts::default(),
         }
@@ -121,12 +125,13 @@ impl Desk {
             .arrival(message, carried.transport(), window);
         rx.correction = carried.correction(rx.correction);
         let packet = carried.packet(message);
-        let reply = self
-            .server
-            .handle(packet, rx, answering.variables, answering.entropy);
+        let mut buffer = self.buffer.take().unwrap_or_default();
+        let (system, entropy) = (answering.variables, &mut *answering.entropy);
+        let reply = self.server.handle(packet, rx, system, entropy, &mut buffer);
         if let Ok(reply) = reply {
             self.send(port, message, carried, (reply, kind), &answering.stamper);
         }
+        self.buffer = Some(buffer);
         self.give_up(&mut answering.stamper, window);
     }
 
@@ -147,17 +152,16 @@ impl Desk {
         port: &Port,
         request: &Message<'_>,
         carried: Carried<'_>,
-        (mut reply, received): (Reply, StampKind),
+        (reply, received): (Reply<'_>, StampKind),
         stamper: &Stamper<'_>,
     ) {
         let wanted = reply.tx_stamp_wanted();
-        let mut buffer = [0; Reply::LONGEST_OVER_PTP];
         let now = stamper.clock.now();
         let payload = match carried {
             Carried::Plain => reply.write(now),
             Carried::OverPtp {
                 domain, sequence, ..
-            } => reply.write_over_ptp(now, (domain, sequence), &mut buffer),
+            } => reply.write_over_ptp(now, (domain, sequence)),
         };
         let sent = Sent::at(raw_now(), stamper.clock.timescale());
         match transmit(port, request, payload, wanted.is_some()) {

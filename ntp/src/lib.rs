@@ -35,6 +35,7 @@ pub use entropy::Entropy;
 pub use exchange::{Exchange, Measurement, Residence};
 pub use packet::{Header, KissCode, Leap, Mode, ReferenceId};
 pub use server::{
-    Dropped, Received, Reply, Server, ServerConfig, ServerStatistics, SystemVariables, TxKey,
+    Dropped, Received, Reply, ReplyBuffer, Server, ServerConfig, ServerStatistics, SystemVariables,
+    TxKey,
 };
 pub use time::{NtpShort, NtpTimestamp};

@@ -1,6 +1,6 @@
 //! The real server machine on a clock that is only wrong by what the scenario says.
 
-use clockwright_ntp::{Leap, ReferenceId, Server, ServerConfig, SystemVariables};
+use clockwright_ntp::{Leap, ReferenceId, ReplyBuffer, Server, ServerConfig, SystemVariables};
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
 use crate::True;
@@ -21,6 +21,7 @@ pub(crate) fn utc(at: Timestamp<True>) -> Timestamp<Utc> {
 #[derive(Debug)]
 pub(crate) struct SimServer {
     machine: Server,
+    buffer: Box<ReplyBuffer>,
     random: Random,
     error: Duration,
     stratum: u8,
@@ -38,6 +39,7 @@ impl SimServer {
     pub(crate) fn new(scenario: &SourceScenario, random: Random) -> Self {
         Self {
             machine: Server::new(ServerConfig::default()),
+            buffer: Box::default(),
             random,
             error: Duration::from_secs_f64(scenario.error_s),
             stratum: scenario.stratum,
@@ -58,12 +60,14 @@ impl SimServer {
             reference_time: utc(at),
         };
         let shown = |at| utc(at) + self.error;
-        let mut reply = self
+        let (random, buffer) = (&mut self.random, &mut self.buffer);
+        let reply = self
             .machine
-            .handle(request, shown(at), &system, &mut self.random)
+            .handle(request, shown(at), &system, random, buffer)
             .ok()?;
+        let key = reply.tx_stamp_wanted();
         let payload = reply.write(shown(departs)).to_vec();
-        if let Some(key) = reply.tx_stamp_wanted() {
+        if let Some(key) = key {
             self.machine.transmitted(key, utc(departs) + self.error);
         }
         Some(Answer { payload, departs })

@@ -89,6 +89,20 @@ impl<'p> Extensions<'p> {
     }
 }
 
+/// Checks that `octets` are fields and nothing else, as those are that an NTS authenticator hides
+/// (RFC 8915 section 5.6), and gives them. Their offsets count from the beginning of `octets`.
+pub fn sequence(octets: &[u8]) -> Result<Fields<'_>, FramingError> {
+    let mut at = 0;
+    while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
+        at += field_length(rest)?;
+    }
+    Ok(Fields {
+        packet: octets,
+        at: 0,
+        end: at,
+    })
+}
+
 /// The length of the field that `rest` begins with; `rest` is neither empty nor a MAC.
 fn field_length(rest: &[u8]) -> Result<usize, FramingError> {
     let [_, _, high, low, ..] = *rest else {
@@ -346,6 +360,23 @@ mod tests {
                 prop_assert_eq!(extensions.authenticated().len(), at);
                 at += extensions.mac().map_or(0, |mac| 4 + mac.digest.len());
                 prop_assert_eq!(at, packet.len());
+            }
+        }
+
+        #[test]
+        fn a_sequence_is_covered_without_gaps_or_refused(
+            fields in prop::collection::vec((any::<u16>(), 3usize..20), 0..5),
+            noise in prop::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let mut octets: Vec<u8> =
+                fields.iter().flat_map(|&(kind, words)| field(kind, words * 4, 0)).collect();
+            octets.extend(&noise);
+            match sequence(&octets) {
+                Ok(found) => {
+                    let covered: usize = found.map(|f| FIELD_HEADER + f.body.len()).sum();
+                    prop_assert_eq!(covered, octets.len());
+                }
+                Err(_) => prop_assert!(!noise.is_empty() || fields.iter().any(|f| f.1 < 4)),
             }
         }
 

@@ -38,9 +38,14 @@ fn body(correction: Duration) -> [u8; BODY] {
     body
 }
 
+/// Is `field` one of these?
+pub fn is_one(field: &Field<'_>) -> bool {
+    field.kind == KIND && field.body.len() >= BODY
+}
+
 /// What `field` tells; `None` if it is another field, or too short.
 pub fn read(field: &Field<'_>) -> Option<Duration> {
-    if field.kind != KIND || field.body.len() < BODY {
+    if !is_one(field) {
         return None;
     }
     let fractions = i64::from_be_bytes(*field.body.first_chunk()?);

@@ -2,10 +2,13 @@
 //! the extension fields that authenticate packets.
 //!
 //! - [`aead`]: the algorithms, sealing and opening.
+//! - [`field`]: the extension fields that authenticate a packet.
 //! - [`cookie`]: what a server hides in its cookies, and the keys it does that with.
 
 pub mod aead;
 pub mod cookie;
+pub mod field;
+pub(crate) mod seal;
 
 use core::fmt;
 

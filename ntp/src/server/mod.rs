@@ -7,18 +7,22 @@ mod interleave;
 mod reply;
 mod request;
 mod statistics;
+mod tail;
 
-pub use reply::{Reply, TxKey};
+pub use reply::{LONGEST, Reply, ReplyBuffer, TxKey};
 pub use request::{Dropped, Received};
 pub use statistics::ServerStatistics;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
+use crate::nts::{CookieJar, CookieKeys};
 use crate::packet::{stratum_is_synchronized, stratum_on_wire};
-use crate::{Entropy, Header, Leap, Mode, NtpShort, NtpTimestamp, ReferenceId};
+use crate::{Entropy, Header, KissCode, Leap, Mode, NtpShort, NtpTimestamp, ReferenceId};
 use interleave::ReplyTable;
 use reply::{LowBits, Transmit, is_marked, next_marked};
+use request::Request;
 use statistics::count;
+use tail::Answer;
 
 /// A stamp that is later than this after the request arrived is not the reply's.
 const LATEST_STAMP: Duration = Duration::from_secs(1);
@@ -70,10 +74,12 @@ impl SystemVariables {
     }
 }
 
-/// Answers requests in basic and interleaved mode.
+/// Answers requests in basic and interleaved mode, plain and authenticated by NTS.
 #[derive(Debug)]
 pub struct Server {
     replies: ReplyTable,
+    /// Opens and makes cookies; without it NTS fields are fields like others, and ignored.
+    jar: Option<CookieJar>,
     /// The last receive timestamp handed out.
     last_receive: NtpTimestamp,
     statistics: ServerStatistics,
@@ -84,33 +90,94 @@ impl Server {
     pub fn new(config: ServerConfig) -> Self {
         Self {
             replies: ReplyTable::new(config.interleaved_capacity),
+            jar: None,
             last_receive: NtpTimestamp::ZERO,
             statistics: ServerStatistics::default(),
         }
     }
 
-    /// Answers `request`, an NTP packet, which arrived at `rx` by the served clock.
+    /// The keys of cookies from now on; `None`: NTS is not spoken.
+    pub fn set_cookie_keys(&mut self, keys: Option<&CookieKeys>) {
+        self.jar = keys.map(CookieJar::new);
+    }
+
+    /// Answers `request`, an NTP packet, which arrived at `rx` by the served clock. The reply is made
+    /// in `buffer`.
     ///
     /// Mode 3 is answered in mode 4, and mode 1 (symmetric active) in mode 2 without ever making
     /// use of it, in the request's own version, 1 to 4. A request that asks what correction it has
-    /// collected on its way (RFC 10030) is told; other extension fields are ignored.
-    pub fn handle(
+    /// collected on its way (RFC 10030) is told; an authentic one is answered authentically, and
+    /// one whose cookie cannot be opened is told so (RFC 8915 section 5.7); other extension fields
+    /// are ignored.
+    pub fn handle<'b>(
         &mut self,
         request: &[u8],
         rx: impl Into<Received>,
         system: &SystemVariables,
         entropy: &mut dyn Entropy,
-    ) -> Result<Reply, Dropped> {
-        let (request, asks) = request::read(request).inspect_err(|dropped| {
-            self.statistics.drop(dropped);
-        })?;
-        let Received { at: rx, correction } = rx.into();
+        buffer: &'b mut ReplyBuffer,
+    ) -> Result<Reply<'b>, Dropped> {
+        let rx = rx.into();
+        let answer = request::read(request).and_then(|request| {
+            let answer = self.answer_with(&request, rx.correction, entropy, buffer)?;
+            Ok((request.header, answer))
+        });
+        let (request, answer) = answer.inspect_err(|dropped| self.statistics.drop(dropped))?;
+        Ok(match answer {
+            Answer::Time(tail) => {
+                let authentic = tail.unsealed.is_some();
+                let timing = self.time(&request, rx.at, system, entropy);
+                count(match timing.transmit {
+                    Transmit::Now(_) => &mut self.statistics.basic,
+                    Transmit::Previous(_) => &mut self.statistics.interleaved,
+                });
+                if authentic {
+                    count(&mut self.statistics.nts);
+                }
+                Reply::new(timing.header, timing.transmit, timing.tx_key, tail, buffer)
+            }
+            Answer::Nak(tail) => {
+                count(&mut self.statistics.nts_naks);
+                let random = Random::draw(entropy);
+                let receive = LowBits::new(system.precision, random.receive).receive(rx.at.into());
+                let low_bits = LowBits::new(system.precision, random.transmit);
+                let header = nak(&request).with_timestamps(request.transmit, receive);
+                Reply::new(header, Transmit::Now(low_bits), None, tail, buffer)
+            }
+        })
+    }
+
+    /// What follows the header of the reply to `request`, written into `buffer`.
+    fn answer_with(
+        &mut self,
+        request: &Request<'_>,
+        correction: Duration,
+        entropy: &mut dyn Entropy,
+        buffer: &mut ReplyBuffer,
+    ) -> Result<Answer, Dropped> {
+        let Some(jar) = &mut self.jar else {
+            return Ok(Answer::Time(tail::plain(request, correction, buffer)));
+        };
+        match request.nts()? {
+            None => Ok(Answer::Time(tail::plain(request, correction, buffer))),
+            Some(fields) => tail::sealed(request, &fields, jar, correction, entropy, buffer),
+        }
+    }
+
+    /// The header and the timestamps of a reply that tells the time.
+    fn time(
+        &mut self,
+        request: &Header,
+        rx: Timestamp<Utc>,
+        system: &SystemVariables,
+        entropy: &mut dyn Entropy,
+    ) -> Timing {
         let random = Random::draw(entropy);
         let receive = self.unique_receive(
             LowBits::new(system.precision, random.receive).receive(rx.into()),
             request.origin,
         );
-        let previous = self.previous_transmit(&request);
+        let previous = self.previous_transmit(request);
         let low_bits = LowBits::new(system.precision, random.transmit);
         let (origin, transmit) = match previous {
             Some((transmit, receive)) => (
@@ -119,22 +186,17 @@ impl Server {
             ),
             None => (request.transmit, Transmit::Now(low_bits)),
         };
-        let remember = is_interleaved_form(&request) && self.replies.insert(receive);
-        count(match transmit {
-            Transmit::Now(_) => &mut self.statistics.basic,
-            Transmit::Previous(_) => &mut self.statistics.interleaved,
-        });
-        let header = compose(&request, system, random.reference_age);
+        let remember = is_interleaved_form(request) && self.replies.insert(receive);
         let tx_key = remember.then(|| TxKey {
             receive,
             rx: rx.into(),
         });
-        Ok(Reply::new(
-            header.with_timestamps(origin, receive),
+        let header = compose(request, system, random.reference_age);
+        Timing {
+            header: header.with_timestamps(origin, receive),
             transmit,
             tx_key,
-            asks.then_some(correction),
-        ))
+        }
     }
 
     /// When the reply that `request` asks about had left, and the receive timestamp it carried.
@@ -183,6 +245,23 @@ impl Server {
     /// What the server has seen.
     pub const fn statistics(&self) -> &ServerStatistics {
         &self.statistics
+    }
+}
+
+/// What is in a reply's header, and how it is to be sent.
+struct Timing {
+    header: Header,
+    transmit: Transmit,
+    tx_key: Option<TxKey>,
+}
+
+/// The header of the kiss that says: I cannot open your cookie (RFC 8915 section 5.7).
+fn nak(request: &Header) -> Header {
+    Header {
+        leap: Leap::Unsynchronized,
+        poll: request.poll,
+        reference_id: KissCode::NtsNak.reference_id(),
+        ..Header::zeroed(Mode::Server)
     }
 }
 

@@ -1,24 +1,56 @@
 //! Replies: everything but the transmit timestamp, which is read last.
 
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Timestamp, Utc};
 
-use crate::extension::network_correction;
+use crate::nts::seal::Unsealed;
 use crate::over_ptp::{self, OVERHEAD};
 use crate::{Header, NtpTimestamp};
 
-/// The longest packet: with a Network Correction field.
-const LONGEST: usize = Header::LEN + network_correction::LENGTH;
+/// The longest request that is answered, octets, and so the longest reply.
+pub const LONGEST: usize = 1280;
 
-/// A reply that lacks only its transmit timestamp.
+/// Room for a reply, to be used for one after the other.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct ReplyBuffer {
+    /// What precedes the packet over PTP, and the packet.
+    octets: [u8; OVERHEAD + LONGEST],
+    /// Room to open requests in.
+    pub(super) scratch: [u8; LONGEST],
+}
+
+impl ReplyBuffer {
+    /// Empty room.
+    pub const fn new() -> Self {
+        Self {
+            octets: [0; OVERHEAD + LONGEST],
+            scratch: [0; LONGEST],
+        }
+    }
+
+    /// The packet's room, and the room to open requests in.
+    pub(super) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
+        let (_, packet) = self.octets.split_at_mut(OVERHEAD);
+        (packet, &mut self.scratch)
+    }
+}
+
+impl Default for ReplyBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A reply that lacks only its transmit timestamp, and what follows from that.
+#[derive(Debug)]
+pub struct Reply<'b> {
     header: Header,
     transmit: Transmit,
     tx_key: Option<TxKey>,
-    /// The packet, once written.
-    octets: [u8; LONGEST],
-    /// Its length.
+    buffer: &'b mut ReplyBuffer,
+    /// How long the packet is.
     length: usize,
+    /// What is to be sealed once the header is complete.
+    unsealed: Option<Unsealed>,
 }
 
 /// What goes into a reply's transmit field.
@@ -30,61 +62,68 @@ pub(super) enum Transmit {
     Previous(NtpTimestamp),
 }
 
-impl Reply {
-    /// The longest message over PTP, octets.
-    pub const LONGEST_OVER_PTP: usize = OVERHEAD + LONGEST;
+/// What follows a reply's header; it is in the buffer already.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// Where it ends in the packet.
+    pub(super) end: usize,
+    /// Its authenticator, if it has one.
+    pub(super) unsealed: Option<Unsealed>,
+}
 
-    /// A reply to a request that, where it asked to be told, has collected `correction`.
+impl<'b> Reply<'b> {
+    /// A reply with this header, of which all that follows the header is in `buffer` already.
     pub(super) fn new(
         header: Header,
         transmit: Transmit,
         tx_key: Option<TxKey>,
-        correction: Option<Duration>,
+        tail: Tail,
+        buffer: &'b mut ReplyBuffer,
     ) -> Self {
-        let mut octets = [0; LONGEST];
-        let mut length = Header::LEN;
-        if let Some(correction) = correction {
-            octets[length..].copy_from_slice(&network_correction::field(correction));
-            length = LONGEST;
-        }
         Self {
             header,
             transmit,
             tx_key,
-            octets,
-            length,
+            buffer,
+            length: tail.end,
+            unsealed: tail.unsealed,
         }
     }
 
     /// The octets to send; `tx_now` is the served clock, read as late before sending as can be.
     /// Never longer than the request.
-    pub fn write(&mut self, tx_now: Timestamp<Utc>) -> &[u8] {
+    pub fn write(self, tx_now: Timestamp<Utc>) -> &'b [u8] {
+        self.complete(tx_now).get(OVERHEAD..).unwrap_or_default()
+    }
+
+    /// The same for a request that came over PTP: the whole message, in this `domain`. `sequence`
+    /// should differ from message to message: some NICs match their stamps by it.
+    pub fn write_over_ptp(self, tx_now: Timestamp<Utc>, (domain, sequence): (u8, u16)) -> &'b [u8] {
+        // A request of this length came over PTP, so its reply can.
+        let prefix = over_ptp::prefix(self.length, domain, sequence).unwrap_or([0; OVERHEAD]);
+        let message = self.complete(tx_now);
+        if let Some(head) = message.first_chunk_mut::<OVERHEAD>() {
+            *head = prefix;
+        }
+        message
+    }
+
+    /// Completes the packet, and gives it with the room before it.
+    fn complete(mut self, tx_now: Timestamp<Utc>) -> &'b mut [u8] {
         self.header.transmit = match self.transmit {
             Transmit::Now(low_bits) => low_bits.transmit(tx_now.into(), self.header.receive),
             Transmit::Previous(transmit) => transmit,
         };
-        self.octets[..Header::LEN].copy_from_slice(&self.header.to_bytes());
-        &self.octets[..self.length]
+        let message = &mut self.buffer.octets[..OVERHEAD + self.length.min(LONGEST)];
+        let packet = &mut message[OVERHEAD..];
+        packet[..Header::LEN].copy_from_slice(&self.header.to_bytes());
+        if let Some(unsealed) = self.unsealed {
+            unsealed.seal(packet);
+        }
+        message
     }
 
-    /// The same for a request that came over PTP: the whole message, written into `buffer`, in this
-    /// `domain`. `sequence` should differ from message to message: some NICs match their stamps by
-    /// it.
-    pub fn write_over_ptp<'b>(
-        &mut self,
-        tx_now: Timestamp<Utc>,
-        (domain, sequence): (u8, u16),
-        buffer: &'b mut [u8; Self::LONGEST_OVER_PTP],
-    ) -> &'b [u8] {
-        // Packets of these lengths are carried.
-        let prefix = over_ptp::prefix(self.length, domain, sequence).unwrap_or([0; OVERHEAD]);
-        buffer[..OVERHEAD].copy_from_slice(&prefix);
-        let end = OVERHEAD + self.length;
-        buffer[OVERHEAD..end].copy_from_slice(self.write(tx_now));
-        &buffer[..end]
-    }
-
-    /// The header, but for the transmit timestamp while nothing is written.
+    /// The header, but for the transmit timestamp.
     #[cfg(test)]
     pub(super) const fn header(&self) -> &Header {
         &self.header

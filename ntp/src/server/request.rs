@@ -4,12 +4,24 @@ use core::fmt;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
-use crate::extension::{Extensions, FramingError, network_correction};
+use crate::extension::{Extensions, Field, FramingError, network_correction};
+use crate::nts::field::{FieldError, NtsFields};
 use crate::packet::VERSION;
 use crate::{Header, Mode};
 
-/// Reads a request; says also whether it asks for its own network correction (RFC 10030).
-pub(super) fn read(request: &[u8]) -> Result<(Header, bool), Dropped> {
+/// A well-formed request.
+#[derive(Debug)]
+pub(super) struct Request<'p> {
+    /// All of it.
+    pub(super) packet: &'p [u8],
+    /// Its header.
+    pub(super) header: Header,
+    /// What follows that.
+    pub(super) extensions: Extensions<'p>,
+}
+
+/// Reads a request.
+pub(super) fn read(request: &[u8]) -> Result<Request<'_>, Dropped> {
     let header = Header::parse(request).ok_or(Dropped::TooShort)?;
     if !(1..=VERSION).contains(&header.version) {
         return Err(Dropped::Version(header.version));
@@ -23,9 +35,30 @@ pub(super) fn read(request: &[u8]) -> Result<(Header, bool), Dropped> {
     if extensions.mac().is_some() {
         return Err(Dropped::UnknownKey);
     }
-    let asks = |field| network_correction::read(&field).is_some();
-    let asks = header.version == VERSION && extensions.fields().any(asks);
-    Ok((header, asks))
+    Ok(Request {
+        packet: request,
+        header,
+        extensions,
+    })
+}
+
+impl<'p> Request<'p> {
+    /// The fields by which it claims to be authenticated, if it does.
+    pub(super) fn nts(&self) -> Result<Option<NtsFields<'p>>, Dropped> {
+        let fields = NtsFields::read(&self.extensions).map_err(Dropped::Nts)?;
+        let possible = self.header.mode == Mode::Client && self.header.version == VERSION;
+        match fields {
+            Some(_) if !possible => Err(Dropped::Mode(self.header.mode)),
+            Some(NtsFields { cookie: None, .. }) => Err(Dropped::Nts(FieldError::NoCookie)),
+            fields => Ok(fields),
+        }
+    }
+
+    /// Does it ask for its own network correction (RFC 10030), in a field before `end`?
+    pub(super) fn asks_for_correction(&self, end: usize) -> bool {
+        let asks = |field: Field<'_>| field.offset < end && network_correction::is_one(&field);
+        self.header.version == VERSION && self.extensions.fields().any(asks)
+    }
 }
 
 /// When a request came, and what it had met on its way.
@@ -60,6 +93,8 @@ pub enum Dropped {
     Mode(Mode),
     /// What follows the header is not framed as RFC 7822 says.
     Framing(FramingError),
+    /// It claims to be authenticated by NTS, and is not made as RFC 8915 says.
+    Nts(FieldError),
     /// Authenticated with a key this server does not have. A crypto-NAK would tell that, but an
     /// answer that nobody can check is of no use to anyone.
     UnknownKey,
@@ -72,6 +107,7 @@ impl fmt::Display for Dropped {
             Self::Version(version) => write!(f, "NTP version {version} is not supported"),
             Self::Mode(mode) => write!(f, "mode {} is not a request", mode.to_bits()),
             Self::Framing(error) => write!(f, "malformed packet: {error}"),
+            Self::Nts(error) => write!(f, "malformed NTS request: {error}"),
             Self::UnknownKey => f.write_str("authenticated with a key that is not configured"),
         }
     }

@@ -9,6 +9,11 @@ pub struct ServerStatistics {
     pub basic: u64,
     /// Replies in interleaved mode.
     pub interleaved: u64,
+    /// Replies authenticated by NTS; they are counted as basic or interleaved, too.
+    pub nts: u64,
+    /// Requests whose cookie could not be opened, or that were not sealed with the keys in it: they
+    /// were told so (kiss code `NTSN`).
+    pub nts_naks: u64,
     /// Transmit stamps that could not be those of their replies.
     pub implausible_stamps: u64,
     /// Left unanswered as [`Dropped::TooShort`].
@@ -19,12 +24,14 @@ pub struct ServerStatistics {
     pub mode: u64,
     /// Left unanswered as [`Dropped::Framing`].
     pub framing: u64,
+    /// Left unanswered as [`Dropped::Nts`].
+    pub nts_malformed: u64,
     /// Left unanswered as [`Dropped::UnknownKey`].
     pub unknown_key: u64,
 }
 
 impl ServerStatistics {
-    /// Everything answered.
+    /// Every request that was given the time.
     pub const fn answered(&self) -> u64 {
         self.basic.wrapping_add(self.interleaved)
     }
@@ -35,6 +42,7 @@ impl ServerStatistics {
             .wrapping_add(self.version)
             .wrapping_add(self.mode)
             .wrapping_add(self.framing)
+            .wrapping_add(self.nts_malformed)
             .wrapping_add(self.unknown_key)
     }
 
@@ -45,6 +53,7 @@ impl ServerStatistics {
             Dropped::Version(_) => &mut self.version,
             Dropped::Mode(_) => &mut self.mode,
             Dropped::Framing(_) => &mut self.framing,
+            Dropped::Nts(_) => &mut self.nts_malformed,
             Dropped::UnknownKey => &mut self.unknown_key,
         });
     }

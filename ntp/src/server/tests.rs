@@ -47,17 +47,18 @@ impl Rig {
         }
     }
 
-    fn handle(&mut self, request: &[u8]) -> Result<Reply, Dropped> {
+    fn handle(&mut self, request: &[u8]) -> Result<Reply<'static>, Dropped> {
         self.now += Duration::from_millis(10);
         self.server
-            .handle(request, self.now, &self.system, &mut self.entropy)
+            .handle(request, self.now, &self.system, &mut self.entropy, buffer())
     }
 
     /// The answer to `request`, and where its transmit stamp is wanted.
     fn ask(&mut self, request: &Header) -> (Header, Option<TxKey>) {
-        let mut reply = self.handle(&request.to_bytes()).unwrap();
+        let reply = self.handle(&request.to_bytes()).unwrap();
+        let key = reply.tx_stamp_wanted();
         let octets = reply.write(self.now + TURNAROUND);
-        (Header::parse(octets).unwrap(), reply.tx_stamp_wanted())
+        (Header::parse(octets).unwrap(), key)
     }
 
     /// The same, and the stamp is given.
@@ -68,6 +69,11 @@ impl Rig {
             .transmitted(key.expect("a stamp is wanted"), left);
         (reply, left)
     }
+}
+
+/// A new buffer for each reply, so that no reply keeps the rig borrowed.
+fn buffer() -> &'static mut ReplyBuffer {
+    Box::leak(Box::default())
 }
 
 fn basic_request() -> Header {
@@ -139,7 +145,7 @@ fn bits_below_a_nanosecond_are_random_and_no_others() {
     let mut rig = Rig::new(0);
     let (mut receive, mut transmit) = (0, 0);
     for _ in 0..64 {
-        let mut reply = rig.handle(&basic_request().to_bytes()).unwrap();
+        let reply = rig.handle(&basic_request().to_bytes()).unwrap();
         let reply = Header::parse(reply.write(rig.now)).unwrap();
         let instant = NtpTimestamp::from(rig.now).to_bits();
         receive |= reply.receive.to_bits() ^ instant;
@@ -227,7 +233,7 @@ fn what_is_malformed_meets_silence() {
     assert_eq!(rig.handle(&with(&[0; 4])).unwrap_err(), Dropped::UnknownKey);
     let mut unknown = [0; 32];
     unknown[..4].copy_from_slice(&[0xf3, 0x23, 0, 32]);
-    let mut reply = rig.handle(&with(&unknown)).unwrap();
+    let reply = rig.handle(&with(&unknown)).unwrap();
     assert_eq!(reply.write(now()).len(), 48, "unknown fields are ignored");
     let statistics = rig.server.statistics();
     assert_eq!(statistics.too_short + statistics.framing, 2);
@@ -398,9 +404,15 @@ fn receive_timestamps_are_unique_even_if_the_clock_stands_still() {
 impl Rig {
     /// The receive timestamp of the answer to a request that arrives at [`now`].
     fn receive_at_one_instant(&mut self, request: &Header) -> NtpTimestamp {
-        let mut reply = self
+        let reply = self
             .server
-            .handle(&request.to_bytes(), now(), &self.system, &mut self.entropy)
+            .handle(
+                &request.to_bytes(),
+                now(),
+                &self.system,
+                &mut self.entropy,
+                buffer(),
+            )
             .unwrap();
         let reply = Header::parse(reply.write(now())).unwrap();
         assert_ne!(reply.receive, reply.transmit);
@@ -421,7 +433,7 @@ fn an_origin_without_the_marker_costs_no_memory() {
 #[test]
 fn a_clock_set_back_while_replying_makes_no_negative_turnaround() {
     let mut rig = Rig::new(8);
-    let mut reply = rig.handle(&basic_request().to_bytes()).unwrap();
+    let reply = rig.handle(&basic_request().to_bytes()).unwrap();
     let before = rig.now - Duration::from_secs(5);
     let reply = Header::parse(reply.write(before)).unwrap();
     assert_eq!(reply.transmit.fractions_since(reply.receive), 1);
@@ -442,11 +454,13 @@ fn a_request_that_asks_is_told_what_its_way_cost() {
             at: now(),
             correction,
         };
-        let mut reply = rig
-            .server
-            .handle(&request, received, &rig.system, &mut rig.entropy)
-            .unwrap();
-        let octets = reply.write(now()).to_vec();
+        let mut reply = || {
+            let (system, entropy) = (&rig.system, &mut rig.entropy);
+            rig.server
+                .handle(&request, received, system, entropy, buffer())
+                .unwrap()
+        };
+        let octets = reply().write(now()).to_vec();
         assert_eq!(octets.len(), request.len());
         let fields: Vec<_> = Extensions::parse(&octets).unwrap().fields().collect();
         let [field] = fields[..] else {
@@ -454,16 +468,20 @@ fn a_request_that_asks_is_told_what_its_way_cost() {
         };
         let told = network_correction::read(&field).unwrap();
         assert!((told - correction).abs() < BLUR, "{told:?}");
-        let mut buffer = [0; Reply::LONGEST_OVER_PTP];
-        let message = reply.write_over_ptp(now(), (123, 7), &mut buffer);
+        let message = reply().write_over_ptp(now(), (123, 7));
         let message = over_ptp::unwrap(message, 123).unwrap();
-        assert_eq!(message.packet, octets, "the same over PTP");
+        assert_eq!(message.packet.len(), octets.len());
+        assert_eq!(
+            message.packet[Header::LEN..],
+            octets[Header::LEN..],
+            "the same over PTP"
+        );
     }
     let version_3 = Header {
         version: 3,
         ..basic_request()
     };
-    let mut reply = rig.handle(&asking(&version_3)).unwrap();
+    let reply = rig.handle(&asking(&version_3)).unwrap();
     assert_eq!(reply.write(now()).len(), 48, "version 3 has no fields");
 }
 
@@ -485,7 +503,7 @@ proptest! {
             if asks {
                 datagram.extend(network_correction::ASK);
             }
-            let Ok(mut reply) = rig.handle(&datagram) else { continue };
+            let Ok(reply) = rig.handle(&datagram) else { continue };
             let key = reply.tx_stamp_wanted();
             let tx = rig.now + TURNAROUND;
             let octets = reply.write(tx);

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use clockwright_ntp::over_ptp::{self, DEFAULT_DOMAIN};
 use clockwright_ntp::{
     Action, Arrival, Client, ClientConfig, Entropy, Exchange, Header, KissCode, Leap, Measurement,
-    NtpTimestamp, Received, ReferenceId, Rejection, Request, Server, ServerConfig, SystemVariables,
-    Transport, TxKey, TxToken,
+    NtpTimestamp, Received, ReferenceId, Rejection, ReplyBuffer, Request, Server, ServerConfig,
+    SystemVariables, Transport, TxKey, TxToken,
 };
 use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
 
@@ -293,16 +293,19 @@ impl World {
     /// The server's answer to a packet, which leaves soon.
     fn serve(&mut self, request: &[u8], received: Received) -> Option<Vec<u8>> {
         let utc = received.at;
-        let mut reply = self
+        let (system, dice) = (&self.system, &mut self.dice);
+        let mut buffer = ReplyBuffer::new();
+        let reply = self
             .server
-            .handle(request, received, &self.system, &mut self.dice)
+            .handle(request, received, system, dice, &mut buffer)
             .ok()?;
+        let key = reply.tx_stamp_wanted();
         let mut octets = reply.write(utc + TURNAROUND).to_vec();
         assert!(octets.len() <= request.len());
         if let Some(rewrite) = self.rewrite {
             octets = rewrite(Header::parse(&octets).unwrap()).to_bytes().to_vec();
         }
-        if let Some(key) = reply.tx_stamp_wanted()
+        if let Some(key) = key
             && !self.dice.chance(self.conditions.stamp_loss)
         {
             let left = utc + TURNAROUND + SEND_LAG;
