@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod over_ptp;
+mod secured;
 mod world;
 
 use clockwright_ntp::{

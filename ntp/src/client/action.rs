@@ -10,6 +10,10 @@ use crate::{Exchange, KissCode, Rejection};
 pub enum Action {
     /// Send this to the server.
     Send(Request),
+    /// Have keys established with the server, and say what came of it
+    /// ([`Client::keys_established`](crate::Client::keys_established),
+    /// [`Client::keys_failed`](crate::Client::keys_failed)).
+    EstablishKeys,
     /// An exchange is complete and believed.
     Exchange(Exchange),
     /// A reply was believed, but the exchange it completes is of no use. Happens where the fault

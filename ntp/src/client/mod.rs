@@ -19,10 +19,12 @@ mod arrival;
 mod carriage;
 mod config;
 mod interleaving;
+mod keeping;
 mod polling;
 mod rejection;
 mod reply;
 mod request;
+mod secured;
 mod stamps;
 mod statistics;
 mod timers;
@@ -30,6 +32,7 @@ mod timers;
 pub use action::{Action, Request, TxToken};
 pub use arrival::{Arrival, Transport};
 pub use config::{ClientConfig, PortPolicy, PtpUse};
+pub use keeping::AuthStatus;
 pub use rejection::Rejection;
 pub use stamps::Stamps;
 pub use statistics::ClientStatistics;
@@ -41,6 +44,7 @@ use crate::{Entropy, Exchange, Header, KissCode, Residence, over_ptp};
 use action::ActionQueue;
 use carriage::{Carriage, Way};
 use interleaving::Interleaving;
+use keeping::Keeping;
 use polling::Polling;
 use reply::{Answer, Measured, Verdict};
 use request::{Form, PendingRequest};
@@ -80,6 +84,8 @@ pub struct Client {
     ptp_domain: u8,
     /// By [transport](Transport): what one carries, the other may not.
     interleaving: [Interleaving; 2],
+    /// Keys and cookies; `None`: the server is asked without.
+    keeping: Option<Keeping>,
     actions: ActionQueue,
     statistics: ClientStatistics,
     next_serial: u64,
@@ -113,6 +119,7 @@ impl Client {
             carriage: Carriage::new(),
             ptp_domain: over_ptp::DEFAULT_DOMAIN,
             interleaving: Default::default(),
+            keeping: None,
             actions: ActionQueue::default(),
             statistics: ClientStatistics::default(),
             next_serial: 0,
@@ -143,6 +150,9 @@ impl Client {
             count(&mut self.statistics.stamp_timeouts);
             self.release_held();
         }
+        if self.timers.expired(Timer::Keys, now) {
+            self.establish_keys(now);
+        }
         if self.timers.expired(Timer::Transmit, now) {
             self.release_held();
             self.transmit(now, entropy);
@@ -152,6 +162,14 @@ impl Client {
     /// Hands out the next request.
     fn transmit(&mut self, now: Timestamp<Raw>, entropy: &mut dyn Entropy) {
         self.note_silence();
+        let provision = match &mut self.keeping {
+            None => None,
+            Some(keeping) => match keeping.provision() {
+                None => return self.go_without_keys(now),
+                provision => provision,
+            },
+        };
+        self.plan_keys(now);
         let way = self.carriage.request();
         let interleaving = &mut self.interleaving[way.transport as usize];
         let origin = self
@@ -160,7 +178,9 @@ impl Client {
             .filter(|last| last.transport == way.transport)
             .filter(|_| self.config.interleaved && interleaving.offer())
             .map(|last| last.header.receive);
-        let (pending, header) = PendingRequest::compose(self.next_serial, origin, way, entropy);
+        let (mut pending, header) = PendingRequest::compose(self.next_serial, origin, way, entropy);
+        let (packet, seal) = request::packet(&header, way.transport, provision, entropy);
+        pending.seal = seal;
         self.next_serial += 1;
         if interleaving.requested(pending.is_interleaved()) {
             count(&mut self.statistics.fallbacks);
@@ -173,7 +193,7 @@ impl Client {
         let by_udp = way.transport == Transport::Udp;
         let new_port = self.config.ports == PortPolicy::PerRequest || !self.port_bound;
         self.actions.push(Action::Send(Request {
-            payload: request::payload(&header, way.transport, self.ptp_domain, self.sequence),
+            payload: request::payload(packet, way.transport, self.ptp_domain, self.sequence),
             token: TxToken {
                 serial: pending.serial,
             },
@@ -190,10 +210,17 @@ impl Client {
 
     /// Ends the latest request; was it answered?
     fn note_silence(&mut self) {
-        let silent = |pending: &PendingRequest| !pending.answered && !pending.way.probe;
-        if !self.pending.take().as_ref().is_some_and(silent) {
+        let Some(pending) = self.pending.take() else {
             return;
+        };
+        self.note_unsealed(&pending);
+        if !pending.answered && !pending.way.probe {
+            self.count_silence();
         }
+    }
+
+    /// A poll interval has gone by without an answer.
+    fn count_silence(&mut self) {
         self.unanswered = self.unanswered.saturating_add(1);
         if self.unanswered == UNREACHABLE_AFTER {
             self.reachable = false;
@@ -302,7 +329,8 @@ impl Client {
 
     /// A datagram came from the server's address; `arrival` says how, `now` is the time of this
     /// call, and stands in for this process's own stamp where `arrival` has none. A refused
-    /// datagram changes nothing but the statistics.
+    /// datagram changes nothing but the statistics; only that the cookies of an authentic one are
+    /// kept all the same.
     pub fn handle_datagram(
         &mut self,
         payload: &[u8],
@@ -336,7 +364,12 @@ impl Client {
         };
         let sent_so = |pending: &&PendingRequest| pending.way.transport == arrival.transport;
         let pending = self.pending.as_ref().filter(sent_so);
-        match reply::judge(packet, pending, self.last.as_ref())? {
+        let kissed = pending.is_some_and(|pending| pending.kissed);
+        let answer = reply::matched(packet, pending, self.last.as_ref())?;
+        let Some(end) = self.authenticate(packet, &answer)? else {
+            return Ok(());
+        };
+        match reply::judge(&answer, end, kissed)? {
             Verdict::Kiss(kiss) => {
                 self.kissed(kiss);
                 Ok(())

@@ -5,6 +5,7 @@ use core::fmt;
 use clockwright_timebase::Duration;
 
 use crate::extension::FramingError;
+use crate::nts::field::FieldError;
 use crate::over_ptp::NotNtp;
 use crate::{Leap, Mode};
 
@@ -29,6 +30,14 @@ pub enum Rejection {
     Framing(FramingError),
     /// Authenticated with a key this client does not have.
     UnexpectedMac,
+    /// Makes a claim to be authentic that is not made as RFC 8915 says.
+    Nts(FieldError),
+    /// Its unique identifier is not the latest request's (RFC 8915 section 5.7): forged, or late.
+    WrongUniqueId,
+    /// A plain reply to an authenticated request (RFC 8915 section 5.7). It is never believed.
+    NotAuthenticated,
+    /// Not sealed with the server's key, or changed on its way.
+    NotAuthentic,
     /// No request is waiting for a reply, or none that was sent that way.
     Unexpected,
     /// The latest request has been answered already, or the packet repeats the last reply's
@@ -72,6 +81,12 @@ impl fmt::Display for Rejection {
             Self::Mode(mode) => write!(f, "mode {} is not a server's reply", mode.to_bits()),
             Self::Framing(error) => write!(f, "malformed packet: {error}"),
             Self::UnexpectedMac => f.write_str("authenticated with a key that is not configured"),
+            Self::Nts(error) => write!(f, "malformed NTS packet: {error}"),
+            Self::WrongUniqueId => f.write_str("its unique identifier is not the latest request's"),
+            Self::NotAuthenticated => f.write_str("not authenticated, which this server should be"),
+            Self::NotAuthentic => {
+                f.write_str("not authentic: not the server's, or changed on its way")
+            }
             Self::Unexpected => f.write_str("no request is waiting for a reply"),
             Self::Duplicate => f.write_str("duplicate or replayed reply"),
             Self::BogusOrigin => f.write_str("not an answer to the latest request"),

@@ -61,14 +61,24 @@ pub(super) enum Verdict {
     Kiss(KissCode),
 }
 
-/// Reads `payload` and puts it to the tests that need nothing but the request and the last answer
-/// (RFC 5905 section 8, as changed by RFC 9769 section 2).
-pub(super) fn judge(
-    payload: &[u8],
+/// A server's packet that names the latest request as the one it answers.
+#[derive(Debug)]
+pub(super) struct Match<'p> {
+    /// Its header.
+    pub(super) header: Header,
+    /// What follows that.
+    pub(super) extensions: Extensions<'p>,
+    form: Form,
+}
+
+/// Reads `payload` and finds out whether it answers the latest request (RFC 5905 section 8, as
+/// changed by RFC 9769 section 2).
+pub(super) fn matched<'p>(
+    payload: &'p [u8],
     request: Option<&PendingRequest>,
     last: Option<&Answer>,
-) -> Result<Verdict, Rejection> {
-    let (header, correction) = read(payload)?;
+) -> Result<Match<'p>, Rejection> {
+    let (header, extensions) = read(payload)?;
     let request = request.ok_or(Rejection::Unexpected)?;
     if last.is_some_and(|last| last.is_repeated_by(&header)) {
         return Err(Rejection::Duplicate);
@@ -79,24 +89,40 @@ pub(super) fn judge(
     if request.answered {
         return Err(Rejection::Duplicate);
     }
+    Ok(Match {
+        header,
+        extensions,
+        form,
+    })
+}
+
+/// Puts an answer to the tests that need nothing but itself. Fields count up to `end` in the packet;
+/// `kissed`: has a kiss been believed already?
+pub(super) fn judge(answer: &Match<'_>, end: usize, kissed: bool) -> Result<Verdict, Rejection> {
+    let header = answer.header;
     if let Some(kiss) = kiss_of(&header) {
         // One packet cannot slow the client down twice. The time may still come: a forged kiss
         // must not keep the true reply out.
-        return if request.kissed {
+        return if kissed {
             Err(Rejection::Duplicate)
         } else {
             Ok(Verdict::Kiss(kiss))
         };
     }
     check_server(&header)?;
-    if form == Form::Basic {
+    if answer.form == Form::Basic {
         check_turnaround(&header, header.transmit)?;
     }
-    Ok(Verdict::Time(header, form, correction))
+    let correction = answer
+        .extensions
+        .fields()
+        .take_while(|field| field.offset < end)
+        .find_map(|field| network_correction::read(&field));
+    Ok(Verdict::Time(header, answer.form, correction))
 }
 
-/// Reads a server's packet: its header, and what it says of the request's correction.
-fn read(payload: &[u8]) -> Result<(Header, Option<Duration>), Rejection> {
+/// Reads a server's packet.
+fn read(payload: &[u8]) -> Result<(Header, Extensions<'_>), Rejection> {
     let length = payload.len();
     let header = Header::parse(payload).ok_or(Rejection::TooShort { length })?;
     if !(1..=4).contains(&header.version) {
@@ -109,10 +135,7 @@ fn read(payload: &[u8]) -> Result<(Header, Option<Duration>), Rejection> {
     if extensions.mac().is_some() {
         return Err(Rejection::UnexpectedMac);
     }
-    let correction = extensions
-        .fields()
-        .find_map(|field| network_correction::read(&field));
-    Ok((header, correction))
+    Ok((header, extensions))
 }
 
 /// How long the request and its reply were kept on their way (RFC 10030 section 3).
@@ -136,7 +159,7 @@ pub(super) fn residence(
 }
 
 /// The kiss that `header` is, if it is one.
-fn kiss_of(header: &Header) -> Option<KissCode> {
+pub(super) fn kiss_of(header: &Header) -> Option<KissCode> {
     (header.stratum == 0)
         .then(|| KissCode::from_reference_id(header.reference_id))
         .flatten()

@@ -1,9 +1,13 @@
 //! Requests: data-minimised, so that they tell an observer nothing.
 
 use super::carriage::Way;
+use super::keeping::Provision;
 use super::{Stamps, Transport};
 use crate::entropy::random_u64;
 use crate::extension::network_correction;
+use crate::nts::Key;
+use crate::nts::field::SHORTEST_UNIQUE_ID;
+use crate::nts::seal::seal_request;
 use crate::{Entropy, Header, Mode, NtpTimestamp, over_ptp};
 
 /// A request, and what is known about it.
@@ -23,6 +27,23 @@ pub(super) struct PendingRequest {
     transmit: NtpTimestamp,
     /// The same for an interleaved reply; `None` for a request in basic form.
     receive: Option<NtpTimestamp>,
+    /// What an authentic reply is known by; `None` for a plain request.
+    pub(super) seal: Option<ReplySeal>,
+}
+
+/// What an authentic reply is known by, and what has come so far.
+#[derive(Debug)]
+pub(super) struct ReplySeal {
+    /// In the reply's unique identifier, this proves that it answers this request.
+    pub(super) unique_id: [u8; SHORTEST_UNIQUE_ID],
+    /// Opens it.
+    pub(super) s2c: Key,
+    /// Of which establishment the key is.
+    pub(super) establishment: u32,
+    /// Has something authentic come?
+    pub(super) authentic: bool,
+    /// Has a kiss come that says the server cannot open the cookie?
+    pub(super) nak: bool,
 }
 
 /// The mode a reply is in, told by its origin field (RFC 9769 section 2).
@@ -64,6 +85,7 @@ impl PendingRequest {
             kissed: false,
             transmit,
             receive,
+            seal: None,
         };
         (request, header)
     }
@@ -85,18 +107,55 @@ impl PendingRequest {
     }
 }
 
-/// The octets to send for a request with this header.
+/// The octets of a request with this header, sealed if there is a `provision` for that; and what an
+/// authentic reply is known by.
 ///
 /// Over PTP it asks for the correction that it collects on its way, which only the server sees.
-pub(super) fn payload(header: &Header, transport: Transport, domain: u8, sequence: u16) -> Vec<u8> {
-    let header = header.to_bytes();
-    match transport {
-        Transport::Udp => header.to_vec(),
-        Transport::Ptp => {
-            let packet = [&header[..], &network_correction::ASK].concat();
-            // A packet of this length is always carried.
-            over_ptp::wrap(&packet, domain, sequence).unwrap_or_default()
+pub(super) fn packet(
+    header: &Header,
+    transport: Transport,
+    provision: Option<Provision>,
+    entropy: &mut dyn Entropy,
+) -> (Vec<u8>, Option<ReplySeal>) {
+    let mut packet = header.to_bytes().to_vec();
+    if transport == Transport::Ptp {
+        packet.extend(network_correction::ASK);
+    }
+    let seal = provision.map(|provision| {
+        let mut unique_id = [0; SHORTEST_UNIQUE_ID];
+        entropy.fill(&mut unique_id);
+        let Provision {
+            cookie,
+            placeholders,
+            c2s,
+            s2c,
+            establishment,
+        } = provision;
+        seal_request(
+            &mut packet,
+            &unique_id,
+            &cookie,
+            placeholders,
+            &c2s,
+            entropy,
+        );
+        ReplySeal {
+            unique_id,
+            s2c,
+            establishment,
+            authentic: false,
+            nak: false,
         }
+    });
+    (packet, seal)
+}
+
+/// What is sent for a packet.
+pub(super) fn payload(packet: Vec<u8>, transport: Transport, domain: u8, sequence: u16) -> Vec<u8> {
+    match transport {
+        Transport::Udp => packet,
+        // A packet of this length is always carried.
+        Transport::Ptp => over_ptp::wrap(&packet, domain, sequence).unwrap_or_default(),
     }
 }
 

@@ -40,6 +40,10 @@ pub struct ClientStatistics {
     pub ptp_requests: u64,
     /// Replies believed that came over PTP.
     pub ptp_replies: u64,
+    /// Times that keys were to be established.
+    pub key_establishments: u64,
+    /// Kisses that say the server could not open a cookie (`NTSN`). Anybody can forge them.
+    pub nts_naks: u64,
     /// Refused as [`Rejection::OverPtp`].
     pub over_ptp: u64,
     /// Refused as [`Rejection::TooShort`].
@@ -52,6 +56,14 @@ pub struct ClientStatistics {
     pub framing: u64,
     /// Refused as [`Rejection::UnexpectedMac`].
     pub unexpected_mac: u64,
+    /// Refused as [`Rejection::Nts`].
+    pub nts_malformed: u64,
+    /// Refused as [`Rejection::WrongUniqueId`].
+    pub wrong_unique_id: u64,
+    /// Refused as [`Rejection::NotAuthenticated`].
+    pub not_authenticated: u64,
+    /// Refused as [`Rejection::NotAuthentic`].
+    pub not_authentic: u64,
     /// Refused as [`Rejection::Unexpected`].
     pub unexpected: u64,
     /// Refused as [`Rejection::Duplicate`].
@@ -108,6 +120,10 @@ impl ClientStatistics {
             Rejection::Mode(_) => &mut self.mode,
             Rejection::Framing(_) => &mut self.framing,
             Rejection::UnexpectedMac => &mut self.unexpected_mac,
+            Rejection::Nts(_) => &mut self.nts_malformed,
+            Rejection::WrongUniqueId => &mut self.wrong_unique_id,
+            Rejection::NotAuthenticated => &mut self.not_authenticated,
+            Rejection::NotAuthentic => &mut self.not_authentic,
             Rejection::Unexpected => &mut self.unexpected,
             Rejection::Duplicate => &mut self.duplicate,
             Rejection::BogusOrigin => &mut self.bogus_origin,
@@ -131,6 +147,10 @@ impl ClientStatistics {
             .wrapping_add(self.mode)
             .wrapping_add(self.framing)
             .wrapping_add(self.unexpected_mac)
+            .wrapping_add(self.nts_malformed)
+            .wrapping_add(self.wrong_unique_id)
+            .wrapping_add(self.not_authenticated)
+            .wrapping_add(self.not_authentic)
             .wrapping_add(self.unexpected)
             .wrapping_add(self.duplicate)
             .wrapping_add(self.bogus_origin)

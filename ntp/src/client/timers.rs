@@ -8,12 +8,14 @@ pub(super) enum Timer {
     /// Give up waiting for the transmit stamp of a request whose reply is held. First in order, so
     /// that a held reply is done with before the next request.
     StampWait,
+    /// Have keys established.
+    Keys,
     /// Send the next request.
     Transmit,
 }
 
 impl Timer {
-    const COUNT: usize = 2;
+    const COUNT: usize = 3;
 }
 
 /// When each timer runs out.

@@ -3,6 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use clockwright_ntp::nts::{
+    Algorithm, COOKIES, Cookie, CookieJar, CookieKey, CookieKeys, Key, LONGEST_COOKIE, Session,
+    SessionKeys,
+};
 use clockwright_ntp::over_ptp::{self, DEFAULT_DOMAIN};
 use clockwright_ntp::{
     Action, Arrival, Client, ClientConfig, Entropy, Exchange, Header, KissCode, Leap, Measurement,
@@ -119,6 +123,15 @@ pub(crate) const TURNAROUND: Duration = Duration::from_micros(25);
 /// Between that reading and the reply's leaving: what interleaved mode takes out of the offset.
 pub(crate) const SEND_LAG: Duration = Duration::from_micros(16);
 
+/// Keys of cookies, by number: the first seals.
+pub(crate) fn cookie_keys(sealing: u8, others: &[u8]) -> CookieKeys {
+    let key = |number: u8| CookieKey::new(number.into(), &[number; 32]).unwrap();
+    CookieKeys {
+        sealing: key(sealing),
+        others: others.iter().map(|number| key(*number)).collect(),
+    }
+}
+
 /// Something that happens to one of the two.
 enum Event {
     AtServer(Transport, Vec<u8>),
@@ -127,7 +140,25 @@ enum Event {
     ClientStamp(usize, Stamp<Raw>),
     ClientStampsEnded(usize),
     ServerStamp(TxKey, Timestamp<Utc>),
+    /// A key establishment ends, well if there is a session.
+    Keys(Option<Session>),
 }
+
+/// Where keys are established, for clients that authenticate their server.
+#[derive(Debug)]
+pub(crate) struct KeyServer {
+    /// Does it work?
+    pub(crate) up: bool,
+    /// How often it was asked.
+    pub(crate) asked: usize,
+    /// The algorithm it agrees on.
+    pub(crate) algorithm: Algorithm,
+    /// What it seals cookies with.
+    pub(crate) keys: CookieKeys,
+}
+
+/// Until keys are established, or have failed to be.
+const ESTABLISHMENT: Duration = Duration::from_millis(3);
 
 /// What came out of the client.
 #[derive(Debug)]
@@ -155,6 +186,10 @@ pub(crate) struct World {
     pub(crate) rewrite: Option<fn(Header) -> Header>,
     /// What there is for NTP over PTP.
     pub(crate) ptp: Ptp,
+    /// Where keys are established.
+    pub(crate) key_server: KeyServer,
+    /// The requests' packets, if they are to be kept.
+    pub(crate) packets: Option<Vec<Vec<u8>>>,
     /// Requests sent by UDP and over PTP: `u`, `p`.
     pub(crate) asked: String,
     /// The tokens of all requests.
@@ -197,6 +232,13 @@ impl World {
                 transparent: false,
                 exaggeration: Duration::ZERO,
             },
+            key_server: KeyServer {
+                up: true,
+                asked: 0,
+                algorithm: Algorithm::AesSivCmac256,
+                keys: cookie_keys(1, &[]),
+            },
+            packets: None,
             asked: String::new(),
             tokens: Vec::new(),
             events: BTreeMap::new(),
@@ -204,6 +246,48 @@ impl World {
             next_event: 0,
             captured: Vec::new(),
         }
+    }
+
+    /// The same with a client and a server that authenticate each other.
+    pub(crate) fn secured(mut self, algorithm: Algorithm) -> Self {
+        self.key_server.algorithm = algorithm;
+        self.set_cookie_keys(cookie_keys(1, &[]));
+        self.client.secure(None, self.now);
+        self.packets = Some(Vec::new());
+        self
+    }
+
+    /// The keys of cookies, of both servers.
+    pub(crate) fn set_cookie_keys(&mut self, keys: CookieKeys) {
+        self.server.set_cookie_keys(Some(&keys));
+        self.key_server.keys = keys;
+    }
+
+    /// What the key establishment gives the client.
+    pub(crate) fn establish(&mut self) -> Option<Session> {
+        self.key_server.asked += 1;
+        if !self.key_server.up {
+            return None;
+        }
+        let algorithm = self.key_server.algorithm;
+        let mut key = || {
+            let mut octets = [0; 32];
+            self.dice.fill(&mut octets);
+            Key::new(algorithm, &octets[..algorithm.key_length()]).unwrap()
+        };
+        let keys = SessionKeys::new(key(), key()).unwrap();
+        let mut jar = CookieJar::new(&self.key_server.keys);
+        let mut cookie = || {
+            let mut octets = [0; LONGEST_COOKIE];
+            let length = jar.make(&keys, &mut self.dice, &mut octets).unwrap();
+            Cookie::new(&octets[..length]).unwrap()
+        };
+        let cookies = (0..COOKIES).map(|_| cookie()).collect();
+        Some(Session {
+            keys,
+            alternative: None,
+            cookies,
+        })
     }
 
     /// The server's clock.
@@ -259,6 +343,8 @@ impl World {
                     self.client.stamps_ended(token);
                 }
             }
+            Event::Keys(Some(session)) => self.client.keys_established(session, self.now),
+            Event::Keys(None) => self.client.keys_failed(false, self.now),
             Event::ServerStamp(key, at) => self.server.transmitted(key, at),
         }
     }
@@ -329,6 +415,10 @@ impl World {
         while let Some(action) = self.client.poll_action() {
             match action {
                 Action::Send(request) => self.send(request),
+                Action::EstablishKeys => {
+                    let session = self.establish();
+                    self.schedule(ESTABLISHMENT, Event::Keys(session));
+                }
                 Action::Exchange(exchange) => self.seen.push(Seen {
                     exchange,
                     measured: exchange.measure(self.utc()),
@@ -353,6 +443,9 @@ impl World {
             Transport::Udp => 'u',
             Transport::Ptp => 'p',
         });
+        if let Some(packets) = &mut self.packets {
+            packets.push(payload.clone());
+        }
         // The process reads its clock a little before the packet leaves.
         let lag = Duration::from_micros(12);
         let early = Stamp::exact(self.now, StampKind::Daemon);

@@ -186,6 +186,7 @@ impl Rig {
             timers,
             polling,
             interleaving,
+            keeping,
             actions,
             statistics: _,
             next_serial,
@@ -198,7 +199,7 @@ impl Rig {
             sequence,
         } = &self.client;
         format!(
-            "{config:?} {stamping:?} {carriage:?} {ptp_domain} {sequence} {timers:?} {polling:?} {interleaving:?} {actions:?} {next_serial} \
+            "{config:?} {stamping:?} {carriage:?} {ptp_domain} {sequence} {timers:?} {polling:?} {interleaving:?} {keeping:?} {actions:?} {next_serial} \
              {pending:?} {last:?} {reach} {unanswered} {reachable} {port_bound}"
         )
     }
