@@ -2,12 +2,14 @@
 //! the extension fields that authenticate packets.
 //!
 //! - [`aead`]: the algorithms, sealing and opening.
-//! - [`field`]: the extension fields that authenticate a packet.
 //! - [`cookie`]: what a server hides in its cookies, and the keys it does that with.
+//! - [`ke`]: the messages of key establishment.
+//! - [`field`]: the extension fields that authenticate a packet.
 
 pub mod aead;
 pub mod cookie;
 pub mod field;
+pub mod ke;
 pub(crate) mod seal;
 
 use core::fmt;
