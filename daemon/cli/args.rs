@@ -8,7 +8,7 @@ use crate::config::ServerName;
 
 /// Where `run` and `check` look for the configuration when `-c` is not given.
 pub const DEFAULT_CONFIG: &str = "/etc/clockwright/clockwright.toml";
-/// Where `status`, `sources` and `timestamps` look for the daemon when `--socket` is not given.
+/// Where `status`, `sources` and their like look for the daemon when `--socket` is not given.
 pub const DEFAULT_SOCKET: &str = "/run/clockwright/control.sock";
 
 /// Exit codes, at the end of every `--help`.
@@ -42,6 +42,10 @@ pub enum Command {
     Status(ViewArgs),
     /// The time sources of the running daemon, and what it thinks of each
     Sources(ViewArgs),
+    /// How the sources prove who they are: keys, cookies, and what is amiss
+    Auth(ViewArgs),
+    /// Who has asked this host for time and keys, and what became of it
+    Server(ViewArgs),
     /// Who stamps packets on which interface, and why not better
     Timestamps(ViewArgs),
     /// What this host can timestamp, what will be used, and the configuration that makes use of it
@@ -133,7 +137,7 @@ pub struct ProbeArgs {
     pub json: bool,
 }
 
-/// `clockwright status`, `clockwright sources` and `clockwright timestamps`.
+/// `clockwright status` and the other questions to the running daemon.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct ViewArgs {
     /// Print JSON

@@ -35,6 +35,8 @@ fn dispatch(command: &Command) -> Exit {
         Command::Check(args) => check::main(args),
         Command::Status(args) => view::main(args, view::Subject::Status),
         Command::Sources(args) => view::main(args, view::Subject::Sources),
+        Command::Auth(args) => view::main(args, view::Subject::Auth),
+        Command::Server(args) => view::main(args, view::Subject::Server),
         Command::Timestamps(args) => view::main(args, view::Subject::Timestamps),
         Command::Probe(args) => crate::probe::main(args),
         Command::Sim(args) => crate::sim::main(args),

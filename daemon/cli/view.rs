@@ -1,4 +1,4 @@
-//! `clockwright status`, `sources` and `timestamps`: ask the daemon and show its answer.
+//! `clockwright status`, `sources`, `auth`, `server` and `timestamps`: ask the daemon and show its answer.
 
 use std::io;
 use std::time::Duration;
@@ -7,9 +7,12 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, ViewArgs};
-use crate::control::{AskError, Request, SourceReport, StatusReport, TimestampsReport, ask};
+use crate::control::{
+    AskError, AuthEntry, Request, ServerReport, SourceReport, StatusReport, TimestampsReport, ask,
+};
 use crate::output::{
-    Paint, Screen, after_writing, complain, print, source_lines, status_lines, timestamp_lines,
+    Paint, Screen, after_writing, auth_lines, complain, print, server_lines, source_lines,
+    status_lines, timestamp_lines,
 };
 
 /// What is shown.
@@ -19,6 +22,10 @@ pub(super) enum Subject {
     Status,
     /// The sources.
     Sources,
+    /// How sources prove themselves.
+    Auth,
+    /// Who asks this host.
+    Server,
     /// The timestamps.
     Timestamps,
 }
@@ -63,6 +70,20 @@ fn picture(args: &ViewArgs, subject: Subject) -> Result<Picture, AskError> {
             let sources: Vec<SourceReport> = ask(&args.socket, Request::Sources)?;
             (
                 lines(args, &sources, || source_lines(&sources, paint)),
+                Exit::Done,
+            )
+        }
+        Subject::Auth => {
+            let sources: Vec<AuthEntry> = ask(&args.socket, Request::Auth)?;
+            (
+                lines(args, &sources, || auth_lines(&sources, paint)),
+                Exit::Done,
+            )
+        }
+        Subject::Server => {
+            let report: ServerReport = ask(&args.socket, Request::Server)?;
+            (
+                lines(args, &report, || server_lines(&report, paint)),
                 Exit::Done,
             )
         }

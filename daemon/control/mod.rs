@@ -3,15 +3,18 @@
 //! A Unix stream socket. A client writes one JSON object a line ([`Request`]) and gets one JSON
 //! object a line back ([`Answer`]). Every request only reads.
 
+mod auth;
 mod client;
 mod protocol;
 mod report;
 mod server;
+mod serving;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod timestamps;
 
+pub use auth::AuthEntry;
 pub use client::{AskError, ask};
 pub use protocol::{Answer, MAX_REQUEST, Request};
 pub use report::{
@@ -19,6 +22,7 @@ pub use report::{
     StatusReport, Steering, TransportReport,
 };
 pub use server::MAX_CLIENTS;
+pub use serving::{KeyServerReport, ServerReport};
 pub use socket::{ControlError, ControlSocket};
 pub use timestamps::{
     FallbackReport, InterfaceReport, PhcReport, RxReport, StampCounts, TimestampsReport,
@@ -33,6 +37,10 @@ pub trait View {
     fn status(&self) -> StatusReport;
     /// All sources, now, in the order of the configuration.
     fn sources(&self) -> Vec<SourceReport>;
+    /// How the sources that are asked over the network prove themselves, now, in the same order.
+    fn auth(&self) -> Vec<AuthEntry>;
+    /// Who has asked this host, and what became of it, now.
+    fn server(&self) -> ServerReport;
     /// Who stamps packets on which interface, and why not better, now.
     fn timestamps(&self) -> TimestampsReport;
 }

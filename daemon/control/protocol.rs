@@ -13,6 +13,10 @@ pub enum Request {
     Status,
     /// Answered by an array of [`SourceReport`](super::SourceReport).
     Sources,
+    /// Answered by an array of [`AuthEntry`](super::AuthEntry).
+    Auth,
+    /// Answered by a [`ServerReport`](super::ServerReport).
+    Server,
     /// Answered by a [`TimestampsReport`](super::TimestampsReport).
     Timestamps,
 }

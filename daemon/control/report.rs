@@ -164,6 +164,8 @@ impl SourceState {
 pub enum AuthReport {
     /// It does not.
     None,
+    /// By Network Time Security (RFC 8915).
+    Nts,
 }
 
 /// Who took a packet's timestamp.

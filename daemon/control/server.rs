@@ -107,6 +107,8 @@ fn answer(request: &[u8], view: &dyn View) -> Vec<u8> {
     match serde_json::from_slice(request) {
         Ok(Request::Status) => line(&Answer::Ok(view.status())),
         Ok(Request::Sources) => line(&Answer::Ok(view.sources())),
+        Ok(Request::Auth) => line(&Answer::Ok(view.auth())),
+        Ok(Request::Server) => line(&Answer::Ok(view.server())),
         Ok(Request::Timestamps) => line(&Answer::Ok(view.timestamps())),
         Err(error) => refusal(format!("not a request: {error}")),
     }

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use clockwright_ntp::nts::Session;
 use clockwright_ntp::{
     Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, PtpUse, Rejection, Request,
     Transport, TxToken, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{Message, Options, QueueItem, Transmit, TxId, TxStamp};
-use clockwright_timebase::{Raw, Stamp, StampKind, Timestamp};
+use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp};
 
 use super::departure::{Departure, Departures};
 use super::failure::Failure;
@@ -39,6 +40,9 @@ pub enum Event {
     Failed(Failure),
     /// A kernel stamp cannot be right; this process's own was used.
     Doubted(Implausible),
+    /// Keys are to be established with the server: [`Association::keys_established`] or
+    /// [`Association::keys_failed`] is to follow.
+    KeysWanted,
 }
 
 /// Stamps taken and stamps refused.
@@ -105,6 +109,33 @@ impl Association {
             events: VecDeque::new(),
             stamps: StampCounts::default(),
         }
+    }
+
+    /// Authenticates everything from now on, with the keys and cookies of a `session` that is so
+    /// old, if there is one.
+    pub fn secure(&mut self, session: Option<(Session, Duration)>, now: Timestamp<Raw>) {
+        self.client.secure(session, now);
+    }
+
+    /// Keys have been established for asking `server`, which need not be the one that was asked so
+    /// far.
+    pub fn keys_established(
+        &mut self,
+        session: Session,
+        server: SocketAddr,
+        now: Timestamp<Raw>,
+    ) {
+        if server != self.server {
+            self.server = server;
+            self.interface = None;
+            self.restart(now);
+        }
+        self.client.keys_established(session, now);
+    }
+
+    /// Keys could not be established; `local`: nothing left this host.
+    pub fn keys_failed(&mut self, local: bool, now: Timestamp<Raw>) {
+        self.client.keys_failed(local, now);
     }
 
     /// The server's address.
@@ -363,6 +394,7 @@ impl Association {
                     Transport::Udp => self.send(request, instruments, clock),
                     Transport::Ptp => self.send_over_ptp(request, instruments, clock),
                 },
+                Action::EstablishKeys => self.report(Event::KeysWanted),
                 Action::Exchange(exchange) => self.report(Event::Exchange(exchange)),
                 Action::Kiss(code) => self.report(Event::Kiss(code)),
                 Action::Unusable(rejection) => self.report(Event::Unusable(rejection)),

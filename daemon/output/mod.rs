@@ -1,9 +1,11 @@
 //! What people read: aligned columns, SI units, colour only on a terminal.
 
+mod auth;
 mod probe;
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;
+mod serving;
 pub mod si;
 mod sources;
 mod status;
@@ -12,8 +14,10 @@ mod table;
 mod text;
 mod timestamps;
 
+pub use auth::auth_lines;
 pub use probe::probe_lines;
 pub use screen::{Screen, after_writing, complain, print};
+pub use serving::server_lines;
 pub use sources::source_lines;
 pub use status::status_lines;
 pub use style::{Paint, Style};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::control::{
-    AuthReport, ClockName, FallbackReport, InterfaceReport, KindReport, LeapReport, PhcReport,
-    RxReport, SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering,
+    AuthEntry, AuthReport, ClockName, FallbackReport, InterfaceReport, KeyServerReport, KindReport,
+    LeapReport, PhcReport, RxReport, ServerReport, SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering,
     TimestampsReport, TransportReport, TxStampReport,
 };
 use crate::probe::{ClockProbe, InterfaceProbe, ProbeReport, Stamping};
@@ -422,5 +422,80 @@ fn hypervisor_clock() -> ClockProbe {
         max_adjustment_ppm: Some(0.0),
         external_timestamps: 0,
         ..nic_clock()
+    }
+}
+
+/// Two sources that are authenticated, one of them not yet, and one that is not.
+pub(crate) fn auth() -> Vec<AuthEntry> {
+    let good = AuthEntry {
+        name: "time1.example.net".to_owned(),
+        address: Some("192.0.2.1".to_owned()),
+        key_server: Some("192.0.2.1:4460".to_owned()),
+        mode: AuthReport::Nts,
+        key_establishments: 1,
+        aead: Some("AES-128-GCM-SIV".to_owned()),
+        aead_id: Some(30),
+        key_length_bits: Some(128),
+        key_age_s: Some(720.0),
+        attempts: 0,
+        establishing: false,
+        naks: 0,
+        cookies: 8,
+        cookie_length: 68,
+        provisional: false,
+        last_error: None,
+    };
+    let without_keys = AuthEntry {
+        name: "time2.example.net".to_owned(),
+        address: Some("192.0.2.2".to_owned()),
+        key_server: Some("192.0.2.2:4460".to_owned()),
+        key_establishments: 0,
+        aead: None,
+        aead_id: None,
+        key_length_bits: None,
+        key_age_s: None,
+        attempts: 3,
+        establishing: true,
+        naks: 2,
+        cookies: 0,
+        cookie_length: 0,
+        last_error: Some("no answer on TCP port 4460".to_owned()),
+        ..good.clone()
+    };
+    let plain = AuthEntry {
+        name: "192.0.2.9".to_owned(),
+        address: Some("192.0.2.9".to_owned()),
+        key_server: None,
+        mode: AuthReport::None,
+        attempts: 0,
+        establishing: false,
+        naks: 0,
+        last_error: None,
+        ..without_keys.clone()
+    };
+    vec![good, without_keys, plain]
+}
+
+/// A server that has been busy.
+pub(crate) fn server() -> ServerReport {
+    let one = |name: &str, count| BTreeMap::from([(name.to_owned(), count)]);
+    ServerReport {
+        listening: vec!["0.0.0.0:123".to_owned(), "[::]:123".to_owned()],
+        basic: 400,
+        interleaved: 800,
+        authenticated: 700,
+        naks: 3,
+        denied: 5,
+        dropped: one("framing", 2),
+        unsent: 0,
+        key_establishment: Some(KeyServerReport {
+            listening: vec!["[::]:4460".to_owned()],
+            accepted: 42,
+            established: 41,
+            refused: one("no_alpn", 4),
+            open: 1,
+            cookie_key: "1a2b3c4d".to_owned(),
+            cookie_keys: 4,
+        }),
     }
 }

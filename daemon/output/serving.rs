@@ -1,0 +1,132 @@
+//! `clockwright server` for people.
+
+use std::collections::BTreeMap;
+
+use super::style::{Paint, Style};
+use super::table::{Align, Cell, Table};
+use super::text::printable;
+use crate::control::{KeyServerReport, ServerReport};
+
+/// Two paragraphs: requests for the time, and establishments of keys.
+pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.listening.is_empty() {
+        lines.push("Nobody is served: there is no [server], or it does not listen.".to_owned());
+    } else {
+        let answered = report.basic + report.interleaved;
+        lines.push(paint.apply(
+            Style::Heading,
+            &format!("NTP on {}", list(&report.listening)),
+        ));
+        let mut table = rows();
+        count(&mut table, "answered", answered, "");
+        count(&mut table, "interleaved", report.interleaved, "of these");
+        count(&mut table, "authenticated", report.authenticated, "of these");
+        count(
+            &mut table,
+            "NAKs",
+            report.naks,
+            "the cookie could not be opened",
+        );
+        count(&mut table, "not allowed", report.denied, "server.allow");
+        reasons(&mut table, &report.dropped);
+        count_if_any(&mut table, "not sent", report.unsent, "refused by the kernel");
+        lines.extend(table.lines(paint));
+    }
+    if let Some(keys) = &report.key_establishment {
+        lines.push(String::new());
+        lines.push(paint.apply(
+            Style::Heading,
+            &format!("NTS keys on {}", list(&keys.listening)),
+        ));
+        lines.extend(key_rows(keys).lines(paint));
+    }
+    lines
+}
+
+fn key_rows(keys: &KeyServerReport) -> Table {
+    let mut table = rows();
+    count(&mut table, "established", keys.established, "");
+    count(&mut table, "handshakes", keys.accepted, "TLS and ALPN agreed");
+    count(&mut table, "open", keys.open.into(), "connections");
+    reasons(&mut table, &keys.refused);
+    let others = format!("and {} more open cookies", keys.cookie_keys.saturating_sub(1));
+    table.row(vec![
+        "  cookie key".into(),
+        printable(&keys.cookie_key).into_owned().into(),
+        Cell::new(others, Style::Quiet),
+    ]);
+    table
+}
+
+fn rows() -> Table {
+    Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)])
+}
+
+fn count(table: &mut Table, name: &str, count: u64, note: &str) {
+    table.row(vec![
+        format!("  {name}").into(),
+        count.to_string().into(),
+        Cell::new(note, Style::Quiet),
+    ]);
+}
+
+fn count_if_any(table: &mut Table, name: &str, number: u64, note: &str) {
+    if number > 0 {
+        count(table, name, number, note);
+    }
+}
+
+/// A row for each reason that has occurred.
+fn reasons(table: &mut Table, counts: &BTreeMap<String, u64>) {
+    for (reason, number) in counts {
+        let name = printable(reason).replace('_', " ");
+        count_if_any(table, &name, *number, "refused");
+    }
+}
+
+fn list(addresses: &[String]) -> String {
+    printable(&addresses.join(", ")).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn both_servers_are_shown_with_their_reasons() {
+        let shown = server_lines(&samples::server(), Paint::NEVER);
+        assert_eq!(
+            shown,
+            [
+                "NTP on 0.0.0.0:123, [::]:123",
+                "  answered           1200",
+                "  interleaved         800  of these",
+                "  authenticated       700  of these",
+                "  NAKs                  3  the cookie could not be opened",
+                "  not allowed           5  server.allow",
+                "  framing               2  refused",
+                "",
+                "NTS keys on [::]:4460",
+                "  established          41",
+                "  handshakes           42  TLS and ALPN agreed",
+                "  open                  1  connections",
+                "  no alpn               4  refused",
+                "  cookie key     1a2b3c4d  and 3 more open cookies",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_host_that_serves_nobody_says_so() {
+        let nobody = ServerReport {
+            listening: Vec::new(),
+            key_establishment: None,
+            ..samples::server()
+        };
+        let shown = server_lines(&nobody, Paint::NEVER);
+        assert_eq!(shown.len(), 1);
+        assert!(shown[0].contains("Nobody is served"));
+    }
+}
