@@ -155,6 +155,40 @@ fn check_says_what_a_valid_configuration_amounts_to() {
 }
 
 #[test]
+fn check_says_who_uses_nts_and_which_files_it_cannot_read() {
+    let folder = Folder::new("nts");
+    let certificate = folder.write("cert.pem", "");
+    let key = folder.0.join("key.pem");
+    let main = folder.write(
+        "main.toml",
+        &format!(
+            "[[source]]\nserver = \"a\"\nnts = {{ check_time = false }}\n\
+             [[source]]\nserver = \"b\"\n[control]\nsocket = \"{}\"\n\
+             [server.nts]\nlisten = [\"[::1]:4461\"]\nntp_server = \"c\"\n\
+             certificate = \"{}\"\nkey = \"{}\"\n",
+            text(&folder.0.join("control.sock")),
+            text(&certificate),
+            text(&key)
+        ),
+    );
+    let (code, out, errors) = run(&["check", "-c", text(&main)]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let said = [
+        "  sources: server a with NTS, server b\n".to_owned(),
+        "  serves:  nobody\n  keys:    handed out on [::1]:4461 for c\n".to_owned(),
+        "\nnote: server a with NTS: check_time = false: who got hold of an old key".to_owned(),
+        format!(
+            "\nnote: server.nts.key: {} cannot be read from here: No such file",
+            text(&key)
+        ),
+    ];
+    for said in &said {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    assert!(!out.contains(text(&certificate)), "{out}");
+}
+
+#[test]
 fn check_shows_every_problem_at_its_place() {
     let folder = Folder::new("invalid");
     let main = folder.write(
@@ -169,7 +203,7 @@ fn check_shows_every_problem_at_its_place() {
     | iburts = true
     | ^^^^^^
     = did you mean `iburst`?
-    = allowed keys: server, pool, phc, pps, port, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter
+    = allowed keys: server, pool, phc, pps, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter
 {file}:4:16: a poll interval is a power of two of seconds; near it are 32s and 64s
     | poll = {{ min = \"60s\" }}
     |                ^^^^^

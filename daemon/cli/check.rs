@@ -1,7 +1,13 @@
 //! `clockwright check`.
 
+use std::fs::File;
+use std::path::Path;
+
 use super::{CheckArgs, Exit};
-use crate::config::{Config, FollowConfig, InterfacePattern, Loaded, TimestampingConfig};
+use crate::config::{
+    Config, FollowConfig, InterfacePattern, Loaded, ServerConfig, ServerNtsConfig,
+    TimestampingConfig,
+};
 use crate::output::{complain, print};
 
 /// Reads the configuration as `run` would, and says what it amounts to or what is wrong.
@@ -15,34 +21,14 @@ pub(super) fn main(args: &CheckArgs) -> Exit {
     }
 }
 
-/// What a valid configuration amounts to.
+/// What a valid configuration amounts to, and what is to be noted about it.
 fn summary(loaded: &Loaded) -> Vec<String> {
     let Loaded { config, files } = loaded;
-    let list = |items: Vec<String>| {
-        if items.is_empty() {
-            "none".to_owned()
-        } else {
-            items.join(", ")
-        }
-    };
-    let files = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let sources = config.sources.iter().map(ToString::to_string).collect();
-    let serves = config.server.as_ref().map_or_else(
-        || "nobody".to_owned(),
-        |server| {
-            let listen = server.listen.iter().map(ToString::to_string).collect();
-            let mut allow = vec!["this host".to_owned()];
-            allow.extend(server.allow.iter().map(ToString::to_string));
-            format!("{} on {}", allow.join(", "), list(listen))
-        },
-    );
+    let files = files.iter().map(|file| file.display());
     let mut lines = vec![
         "the configuration is valid".to_owned(),
         format!("  files:   {}", list(files)),
-        format!("  sources: {}", list(sources)),
+        format!("  sources: {}", list(&config.sources)),
         format!("  stamps:  {}", stamps(&config.timestamping)),
         format!("  clock:   {}", config.clock.kind),
     ];
@@ -51,11 +37,89 @@ fn summary(loaded: &Loaded) -> Vec<String> {
             let scale = follow.settings.timescale.name().to_uppercase();
             format!("{} in {scale}", follow.clock)
         };
-        let follow = config.follow.iter().map(show).collect();
+        let follow = config.follow.iter().map(show);
         lines.push(format!("  follow:  {}", list(follow)));
     }
-    lines.push(format!("  serves:  {serves}"));
+    lines.push(format!("  serves:  {}", serves(config.server.as_ref())));
+    if let Some(nts) = config
+        .server
+        .as_ref()
+        .and_then(|server| server.nts.as_ref())
+    {
+        lines.push(format!("  keys:    {}", hands_out(nts)));
+    }
+    lines.extend(notes(config));
     lines
+}
+
+/// All `items`, in words.
+fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+/// Who is told the time, and where.
+fn serves(server: Option<&ServerConfig>) -> String {
+    let Some(server) = server.filter(|server| !server.listen.is_empty()) else {
+        return "nobody".to_owned();
+    };
+    let mut allow = vec!["this host".to_owned()];
+    allow.extend(server.allow.iter().map(ToString::to_string));
+    format!("{} on {}", list(allow), list(&server.listen))
+}
+
+/// Where keys for NTS are handed out, and for which server if not for this one.
+fn hands_out(nts: &ServerNtsConfig) -> String {
+    let server = nts.ntp_server.as_ref();
+    let server = server.map_or_else(String::new, |server| format!(" for {server}"));
+    format!("handed out on {}{server}", list(&nts.listen))
+}
+
+/// What is valid and may yet be a mistake. A configuration may well be checked where its files are
+/// not, or by who may not read them.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    for source in config.servers() {
+        let Some(nts) = &source.settings.nts else {
+            continue;
+        };
+        let files = nts.trusted_certificates.iter();
+        notes.extend(files.filter_map(|file| unreadable("source.nts.trusted_certificates", file)));
+        if !nts.check_time {
+            notes.push(format!(
+                "note: {}: check_time = false: who got hold of an old key of this server can forge \
+                 its time",
+                source.address
+            ));
+        }
+    }
+    let Some(nts) = config
+        .server
+        .as_ref()
+        .and_then(|server| server.nts.as_ref())
+    else {
+        return notes;
+    };
+    let certificates = nts.certificates.iter();
+    notes.extend(certificates.filter_map(|file| unreadable("server.nts.certificate", file)));
+    let keys = nts.private_keys.iter();
+    notes.extend(keys.filter_map(|file| unreadable("server.nts.key", file)));
+    let shared = nts.keys.iter();
+    notes.extend(shared.filter_map(|file| unreadable("server.nts.keys", file)));
+    notes
+}
+
+/// A note that whoever runs this cannot read a file.
+fn unreadable(key: &str, file: &Path) -> Option<String> {
+    let error = File::open(file).err()?;
+    Some(format!(
+        "note: {key}: {} cannot be read from here: {error}",
+        file.display()
+    ))
 }
 
 /// Which interfaces are to stamp in hardware.

@@ -7,6 +7,9 @@ use std::str::FromStr;
 /// The UDP port of NTP (RFC 5905 section 16).
 pub const NTP_PORT: u16 = 123;
 
+/// The TCP port of NTS key establishment (RFC 8915 section 7.4).
+pub const KE_PORT: u16 = 4460;
+
 /// A host: an IP address, or a DNS name that still has to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {

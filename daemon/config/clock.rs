@@ -25,6 +25,9 @@ section! {
         "step" => step: StepConfig = StepConfig::default();
         /// Fastest correction by frequency.
         "max_slew" => max_slew: Frequency = Frequency::from_ppm(50_000.0), if slew_rate;
+        /// Start no earlier than the time that was saved last, where the host does not keep time
+        /// while it is off.
+        "restore" => restore: bool = false;
     }
 }
 

@@ -6,6 +6,8 @@ use super::clock::ClockKind;
 use super::problem::{Problem, did_you_mean};
 use super::refclock::{RefclockConfig, RefclockDevice};
 use super::section::Origins;
+use super::selection::Authentication;
+use super::serving;
 use super::settings::Config;
 use super::source::Source;
 
@@ -24,19 +26,27 @@ pub(super) fn check(config: &Config, origins: &Origins, bad: &[String]) -> Vec<P
     if !is_bad("source") {
         problems.extend(locks(config, origins));
     }
-    if let Some(server) = &config.server
-        && server.listen.is_empty()
-        && !is_bad("server.listen")
-    {
-        let message = "[server] does not say where to listen";
-        let found = problem_at(origins, "server", message);
-        problems.extend(
-            found.map(|p| {
-                p.with_help("for all addresses: listen = [\"[::]:123\", \"0.0.0.0:123\"]")
-            }),
-        );
+    if !is_bad("source") && !is_bad("selection") {
+        problems.extend(nothing_to_select(config, origins));
+    }
+    if let Some(server) = &config.server {
+        problems.extend(serving::check(server, origins, is_bad));
     }
     problems
+}
+
+/// Authentication that is required, and that no source has.
+fn nothing_to_select(config: &Config, origins: &Origins) -> Option<Problem> {
+    let required = config.selection.authentication == Authentication::Require;
+    if !required || config.sources.is_empty() {
+        return None;
+    }
+    if config.sources.iter().any(Source::is_authenticated) {
+        return None;
+    }
+    let message = "authentication is required, and no source has it: none could be followed";
+    let found = problem_at(origins, "selection.authentication", message)?;
+    Some(found.with_help("add nts = true to the sources whose servers offer NTS"))
 }
 
 /// Keys of `[clock]` that are for another kind of clock.
@@ -138,7 +148,7 @@ pub(super) fn check_purpose(config: &Config, main: &Path, origins: &Origins) -> 
             )
             .with_help("add [[source]] with server = \"...\" here or in a drop-in"),
         ),
-        Some(server) if server.local.is_none() => problem_at(
+        Some(server) if server.local.is_none() && !server.only_hands_out_keys() => problem_at(
             origins,
             "server",
             "without any [[source]] the clock is never synchronised and would not be served",
@@ -211,7 +221,7 @@ fn given_twice<T>(
 }
 
 /// A problem at the place where `path` was given; none if it was not.
-fn problem_at(origins: &Origins, path: &str, message: &str) -> Option<Problem> {
+pub(super) fn problem_at(origins: &Origins, path: &str, message: &str) -> Option<Problem> {
     let (file, place) = origins.get(path)?;
     Some(Problem {
         place: Some(place.clone()),

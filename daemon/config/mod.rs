@@ -7,10 +7,13 @@ mod cross;
 mod device;
 mod follow;
 mod load;
+mod nts;
 mod planned;
 mod problem;
 mod refclock;
 mod section;
+mod selection;
+mod serving;
 mod settings;
 mod source;
 mod tables;
@@ -20,15 +23,17 @@ mod timestamping;
 mod units;
 mod value;
 
-pub use address::{Host, NTP_PORT, Network, ServerName};
+pub use address::{Host, KE_PORT, NTP_PORT, Network, ServerName};
 pub use change::{Changes, FollowChanges, RefclockChanges};
 pub use clock::{ClockConfig, ClockKind, StepConfig, VirtualClock};
 pub use device::{InterfacePattern, PhcName, RefName, SourceLabel};
 pub use follow::{FollowConfig, FollowSettings, Timescale};
 pub use load::Loaded;
+pub use nts::{NtsSettings, ServerNtsConfig};
 pub use problem::{Invalid, Place, Problem};
 pub use refclock::{PulseEdge, RefclockConfig, RefclockDevice, RefclockSettings};
 pub use section::Key;
+pub use selection::{Authentication, SelectionConfig};
 pub use settings::{
     Config, ControlConfig, LocalConfig, LogConfig, LogLevel, PollLimits, PortChoice, ServerConfig,
     SourceSettings, StateConfig,

@@ -7,7 +7,6 @@ use super::settings::Config;
 /// What to say about a key that a later version will know, by its full name.
 pub(super) fn key(path: &str) -> Option<&'static str> {
     Some(match path {
-        "source.nts" | "server.nts" => "NTS is not supported in this version",
         "source.sock" | "source.shm" => {
             "this version takes no time from other programs; \
              a source is a server, a pool, a phc or a pps"
@@ -32,6 +31,7 @@ pub(super) fn home(name: &str) -> Option<String> {
     match tables.as_slice() {
         [""] => Some("belongs at the top of the file, before the first [table]".to_owned()),
         [table] => Some(format!("belongs in {}", heading(table))),
+        [one, two] => Some(format!("belongs in {} or {}", heading(one), heading(two))),
         _ => None,
     }
 }

@@ -105,6 +105,26 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Reads `value` as what switches a table of options on, with their defaults, or off. False:
+    /// it is the table itself, which is still to be read.
+    pub(super) fn switch<S: Section + Default>(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        section: &mut Option<S>,
+    ) -> bool {
+        match value.get_ref() {
+            DeValue::Table(_) => return false,
+            DeValue::Boolean(on) => *section = on.then(S::default),
+            other => {
+                let found = with_article(other);
+                let message = format!("expected true, false or a table, found {found}");
+                let help = format!("allowed keys: {}", S::default().names().join(", "));
+                self.wrong(&value.span(), Wrong::new(message).help(help));
+            }
+        }
+        true
+    }
+
     /// Reads the entries of a table whose keys belong to one of `sections`.
     pub(super) fn entries(&mut self, table: &DeTable<'_>, sections: &mut [&mut dyn Section]) {
         for (key, value) in table {
@@ -231,11 +251,12 @@ pub(super) trait Value: Clone {
     fn differences(&self, new: &Self, path: &str, changed: &mut Vec<String>);
 }
 
-/// Declares a table of options: `"key" => field: Type = default, if check;`.
+/// Declares a table of options: `"key" => field: Type = default, if check;`. One declared `or bool`
+/// can be left out, and `true` stands for its defaults.
 macro_rules! section {
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident {
+        $vis:vis struct $name:ident $(or $switch:ty)? {
             $(
                 $(#[$field_meta:meta])*
                 $key:literal => $field:ident: $type:ty = $default:expr $(, if $check:path)?;
@@ -311,10 +332,21 @@ macro_rules! section {
                 value: &toml::Spanned<toml::de::DeValue<'_>>,
                 reader: &mut $crate::config::section::Reader<'_>,
             ) {
+                $(
+                    let done: $switch = reader.switch(value, self);
+                    if done {
+                        return;
+                    }
+                )?
                 self.get_or_insert_default().apply(value, reader);
             }
 
             fn describe(&self, path: &str, keys: &mut Vec<$crate::config::section::Key>) {
+                $(keys.push($crate::config::section::Key {
+                    path: path.to_owned(),
+                    kind: format!("{}, or a table", <$switch as $crate::config::value::Scalar>::kind()),
+                    default: false.to_string(),
+                });)?
                 $name::default().describe(path, keys);
             }
 

@@ -8,7 +8,9 @@ use clockwright_timebase::{Duration, Poll};
 use super::address::{NTP_PORT, Network};
 use super::clock::ClockConfig;
 use super::follow::FollowConfig;
+use super::nts::{NtsSettings, ServerNtsConfig};
 use super::section::{Key, Value, section};
+use super::selection::SelectionConfig;
 use super::source::Source;
 use super::timestamping::TimestampingConfig;
 use super::value::{GroupName, choice};
@@ -18,6 +20,8 @@ section! {
     pub struct Config {
         /// Where time comes from, in the order of the files.
         "source" => sources: Vec<Source> = Vec::new();
+        /// Which of them the clock follows.
+        "selection" => selection: SelectionConfig = SelectionConfig::default();
         /// The clock that is disciplined.
         "clock" => clock: ClockConfig = ClockConfig::default();
         /// PTP hardware clocks that are kept equal to it.
@@ -38,6 +42,8 @@ section! {
 section! {
     /// What a reload may change about a source without starting it afresh.
     pub struct SourceSettings {
+        /// Ask with NTS, and how its keys are got; `None`: without authentication.
+        "nts" => nts: Option<NtsSettings> = None;
         /// Use interleaved mode (RFC 9769) where the server offers it; where it does not, the
         /// client falls back by itself.
         "interleaved" => interleaved: bool = true;
@@ -84,6 +90,8 @@ section! {
         "allow" => allow: Vec<Network> = Vec::new();
         /// Serve this host's clock also while it is not synchronised.
         "local" => local: Option<LocalConfig> = None;
+        /// Hand out keys for NTS; `None`: nobody is answered with it.
+        "nts" => nts: Option<ServerNtsConfig> = None;
     }
 }
 
@@ -93,6 +101,12 @@ impl ServerConfig {
     pub fn allows(&self, address: std::net::IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_loopback() || self.allow.iter().any(|network| network.contains(address))
+    }
+
+    /// Is time not served here, only the keys for another server's handed out?
+    pub fn only_hands_out_keys(&self) -> bool {
+        let nts = self.nts.as_ref();
+        self.listen.is_empty() && nts.is_some_and(|nts| nts.ntp_server.is_some())
     }
 }
 

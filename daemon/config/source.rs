@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::address::{Host, NTP_PORT};
+use super::address::{Host, KE_PORT, NTP_PORT};
 use super::device::PhcName;
 use super::refclock::{RefclockConfig, RefclockDevice, RefclockSettings};
 use super::section::{Key, Reader, Section, Value, Wrong, section};
@@ -38,8 +38,11 @@ pub struct SourceAddress {
     pub kind: SourceKind,
     /// The name or IP address as configured.
     pub host: Host,
-    /// The UDP port.
+    /// The UDP port; with NTS, the one to ask where the key establishment names none.
     pub port: u16,
+    /// With NTS, the TCP port of the key establishment; `None`: without NTS. What was learnt
+    /// without authentication must not pass for authenticated, so the two are not the same source.
+    pub ke_port: Option<u16>,
 }
 
 /// Whether a source is one server or several.
@@ -52,18 +55,31 @@ pub enum SourceKind {
 }
 
 impl fmt::Display for SourceAddress {
-    /// `server time.example.net`, `pool pool.example.net port 1123`.
+    /// `server time.example.net`, `pool pool.example.net port 1123`, `server a.example with NTS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             SourceKind::Server => "server",
             SourceKind::Pool => "pool",
         };
         write!(f, "{kind} {}", self.host)?;
-        if self.port == NTP_PORT {
-            Ok(())
-        } else {
-            write!(f, " port {}", self.port)
+        if self.port != NTP_PORT {
+            write!(f, " port {}", self.port)?;
         }
+        match self.ke_port {
+            None => Ok(()),
+            Some(KE_PORT) => f.write_str(" with NTS"),
+            Some(port) => write!(f, " with NTS on port {port}"),
+        }
+    }
+}
+
+impl SourceAddress {
+    /// Are both the same server? It is also if only one is asked with NTS. Of one host two ports
+    /// of key establishment can be for two servers.
+    fn is_same(&self, other: &Self) -> bool {
+        let ports = [self.ke_port, other.ke_port];
+        (self.kind, &self.host, self.port) == (other.kind, &other.host, other.port)
+            && (ports.contains(&None) || self.ke_port == other.ke_port)
     }
 }
 
@@ -85,10 +101,19 @@ impl Source {
         }
     }
 
+    /// Can what it tells not be forged on the way? With NTS it cannot, and a clock of this host has
+    /// no way.
+    pub fn is_authenticated(&self) -> bool {
+        match self {
+            Self::Ntp(source) => source.address.ke_port.is_some(),
+            Self::Refclock(_) => true,
+        }
+    }
+
     /// Are both the same source, whatever their settings?
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Ntp(one), Self::Ntp(two)) => one.address == two.address,
+            (Self::Ntp(one), Self::Ntp(two)) => one.address.is_same(&two.address),
             (Self::Refclock(one), Self::Refclock(two)) => one.device == two.device,
             _ => false,
         }
@@ -155,7 +180,7 @@ impl Kind {
     /// The kinds that the key `name` goes with, where it does not go with all.
     fn having(name: &str) -> &'static [Self] {
         match name {
-            "port" | "interleaved" | "iburst" | "ports" | "max_delay" => {
+            "port" | "nts" | "interleaved" | "iburst" | "ports" | "max_delay" => {
                 &[Self::Server, Self::Pool]
             }
             "pool_size" => &[Self::Pool],
@@ -229,9 +254,13 @@ fn source_of(
     settings: SourceSettings,
     refclock: RefclockSettings,
 ) -> Option<Source> {
-    let ntp = |kind, host, settings| {
-        let port = keys.port;
-        let address = SourceAddress { kind, host, port };
+    let ntp = |kind, host, settings: SourceSettings| {
+        let address = SourceAddress {
+            kind,
+            host,
+            port: keys.port,
+            ke_port: settings.nts.as_ref().map(|nts| nts.port),
+        };
         Source::Ntp(SourceConfig { address, settings })
     };
     let device = match kind {

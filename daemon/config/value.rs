@@ -15,6 +15,9 @@ use super::units::{Frequency, parse_duration, parse_poll, show_duration};
 
 /// A value that is one TOML value.
 pub(super) trait Scalar: Clone + PartialEq {
+    /// May a list of a single one be written without its brackets?
+    const ALONE: bool = false;
+
     /// What kind of value, in words and with an article.
     fn kind() -> String;
     /// An example, as TOML.
@@ -85,14 +88,18 @@ impl<T: Scalar> Value for Option<T> {
 /// A list; every element that is wrong is reported at its own place.
 impl<T: Scalar> Value for Vec<T> {
     fn apply(&mut self, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
-        let DeValue::Array(array) = value.get_ref() else {
-            let message = format!("expected an array, found {}", with_article(value.get_ref()));
-            let help = format!("for example [{}]", T::example());
-            reader.wrong(&value.span(), Wrong::new(message).help(help));
-            return;
+        let elements = match value.get_ref() {
+            DeValue::Array(array) => array.iter().collect(),
+            _ if T::ALONE => vec![value],
+            other => {
+                let message = format!("expected an array, found {}", with_article(other));
+                let help = format!("for example [{}]", T::example());
+                reader.wrong(&value.span(), Wrong::new(message).help(help));
+                return;
+            }
         };
         self.clear();
-        for element in array {
+        for element in elements {
             match T::read_or_explain(element.get_ref()) {
                 Ok(read) => self.push(read),
                 Err(wrong) => reader.wrong(&element.span(), wrong),
@@ -104,7 +111,11 @@ impl<T: Scalar> Value for Vec<T> {
         let elements: Vec<String> = self.iter().map(Scalar::show).collect();
         keys.push(Key {
             path: path.to_owned(),
-            kind: format!("array, each {}", T::kind()),
+            kind: if T::ALONE {
+                format!("{}, or an array of such", T::kind())
+            } else {
+                format!("array, each {}", T::kind())
+            },
             default: format!("[{}]", elements.join(", ")),
         });
     }
@@ -160,8 +171,13 @@ integer_scalar!(u32, "3");
 
 /// Values written as TOML strings, with the function that reads the text.
 macro_rules! text_scalar {
-    ($type:ty, $kind:literal, $example:literal, $parse:expr, $show:expr) => {
+    (
+        $type:ty, $kind:literal, $example:literal, $parse:expr, $show:expr
+        $(, alone = $alone:literal)?
+    ) => {
         impl Scalar for $type {
+            $(const ALONE: bool = $alone;)?
+
             fn kind() -> String {
                 $kind.to_owned()
             }
@@ -229,7 +245,8 @@ text_scalar!(
     "an absolute path",
     "/var/lib/clockwright",
     parse_path,
-    |path| path.display().to_string()
+    |path| path.display().to_string(),
+    alone = true
 );
 text_scalar!(
     GroupName,

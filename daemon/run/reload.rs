@@ -13,10 +13,11 @@ use super::sources::options;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
 
 /// Keys that only count when the daemon starts.
-const AT_START_ONLY: [&str; 5] = [
+const AT_START_ONLY: [&str; 6] = [
     "clock.kind",
     "clock.virtual",
     "clock.timescale",
+    "clock.restore",
     "state",
     "control",
 ];
@@ -165,6 +166,7 @@ fn in_force(old: &Config, new: Config) -> Config {
             kind: old.clock.kind.clone(),
             timescale: old.clock.timescale,
             virtual_clock: old.clock.virtual_clock.clone(),
+            restore: old.clock.restore,
             ..new.clock
         },
         state: old.state.clone(),

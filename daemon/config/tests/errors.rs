@@ -10,7 +10,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | interleave = true
     | ^^^^^^^^^^
     = did you mean `interleaved`?
-    = allowed keys: server, pool, phc, pps, port, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter"
+    = allowed keys: server, pool, phc, pps, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter"
     );
     assert_eq!(
         refused(&format!("[clok]\n{SOURCE}")),
@@ -18,7 +18,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | [clok]
     |  ^^^^
     = did you mean `clock`?
-    = allowed keys: source, clock, follow, timestamping, server, state, control, log, sources"
+    = allowed keys: source, selection, clock, follow, timestamping, server, state, control, log, sources"
     );
     assert_eq!(
         refused(&format!("{SOURCE}poll = {{ minn = \"1s\" }}\n")),
@@ -47,12 +47,6 @@ fn a_known_key_in_the_wrong_table_is_sent_home() {
 
 #[test]
 fn what_is_planned_is_not_called_unknown() {
-    assert_eq!(
-        refused(&format!("{SOURCE}nts = true\n")),
-        "c.toml:3:1: `source.nts`: NTS is not supported in this version
-    | nts = true
-    | ^^^"
-    );
     let shown = refused("[[source]]\nshm = 0\n");
     assert!(
         shown.contains("c.toml:2:1: `source.shm`: this version takes no time from other programs"),

@@ -2,6 +2,7 @@
 
 mod errors;
 mod files;
+mod nts;
 
 use std::path::Path;
 
@@ -55,6 +56,7 @@ const EVERYTHING: &str = r#"
         [[source]]
         pool = "pool.example"
         port = 1123
+        nts = { port = 4461, trusted_certificates = ["/a.pem"], check_time = false }
         interleaved = false
         iburst = false
         poll = { min = "1/16s", max = "16s" }
@@ -72,6 +74,8 @@ const EVERYTHING: &str = r#"
         pps = "/dev/pps0"
         edge = "clear"
         lock = "KVM virtual PTP"
+        [selection]
+        authentication = "require"
         [timestamping]
         interfaces = ["eth*", "lo"]
         ptp_transport = "never"
@@ -94,10 +98,20 @@ const EVERYTHING: &str = r#"
         virtual = { error = "-25ms", drift = "40ppm" }
         step = { above = "1s", first = 0 }
         max_slew = "500ppm"
+        restore = true
         [server]
         listen = ["[::1]:1123"]
         allow = ["10.0.0.0/8", "2001:db8::1"]
         local = { stratum = 1 }
+        [server.nts]
+        listen = ["[::1]:4461"]
+        certificate = ["/a/cert.pem", "/b/cert.pem"]
+        key = ["/a/key.pem", "/b/key.pem"]
+        keys = "/shared"
+        ntp_server = "ntp.example"
+        ntp_port = 124
+        max_connections = 9
+        max_connections_per_address = 2
         [state]
         directory = "/tmp/state"
         [control]
@@ -111,10 +125,18 @@ const EVERYTHING: &str = r#"
 fn every_key_of_a_source_is_read() {
     let config = parse(EVERYTHING).unwrap();
     let source = config.servers().next().unwrap();
-    assert_eq!(source.address.to_string(), "pool pool.example port 1123");
+    assert_eq!(
+        source.address.to_string(),
+        "pool pool.example port 1123 with NTS on port 4461"
+    );
     assert_eq!(
         source.settings,
         SourceSettings {
+            nts: Some(NtsSettings {
+                port: 4461,
+                trusted_certificates: vec!["/a.pem".into()],
+                check_time: false,
+            }),
             interleaved: false,
             iburst: false,
             poll: PollLimits {
@@ -142,6 +164,8 @@ fn every_other_key_is_read() {
         }
     );
     assert_eq!(config.clock.max_slew, Frequency::from_ppm(500.0));
+    assert!(config.clock.restore);
+    assert_eq!(config.selection.authentication, Authentication::Require);
     let server = config.server.unwrap();
     assert_eq!(server.listen, ["[::1]:1123".parse().unwrap()]);
     assert_eq!(server.local, Some(LocalConfig { stratum: 1 }));
@@ -347,10 +371,11 @@ proptest! {
             Just("[clock]".to_owned()),
             Just("[server]".to_owned()),
             Just("[clock.step]".to_owned()),
+            Just("[server.nts]".to_owned()),
             Just("[[follow]]".to_owned()),
             Just("[timestamping]".to_owned()),
             Just("[[timestamping.interface]]".to_owned()),
-            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|phc|pps|lock|clock|interfaces|name|é)",
+            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|phc|pps|lock|clock|interfaces|name|nts|certificate|key|ntp_server|é)",
              "(\"[a-z0-9.:/ÿ]{0,8}\"|-?[0-9]{1,4}|\\{ ?(min|max|stratum) = \"?[0-9s]{1,3}\"? ?\\}|\\[\"[0-9.:/]{0,9}\", 1\\]|true|nan)")
                 .prop_map(|(key, value)| format!("{key} = {value}")),
         ],
