@@ -7,6 +7,7 @@ pub mod control;
 pub mod demo;
 pub mod interfaces;
 pub mod measure;
+pub mod nts;
 pub mod output;
 pub mod probe;
 pub mod query;

@@ -17,7 +17,7 @@ use crate::control::Steering;
 use crate::measure::{Answers, Plan, Taken};
 use crate::output::si::{signed, span};
 use crate::output::{complain, print, printable};
-use crate::query::{ask, family};
+use crate::query::{ask, family, nts};
 
 /// Fewer measurements of a server cannot show that it is consistent with itself.
 const LEAST_REQUESTS: u32 = 3;
@@ -38,8 +38,9 @@ pub fn main(args: &SetArgs) -> Exit {
         count: args.count.max(LEAST_REQUESTS),
         interleaved: false,
         family: family(args.family),
+        nts: nts(&args.nts),
     };
-    let answers = match ask(&args.servers, plan) {
+    let answers = match ask(&args.servers, &plan) {
         Ok(answers) => answers,
         Err(error) => {
             complain(&format!("cannot ask: {error}"));

@@ -89,6 +89,17 @@ pub struct FamilyArgs {
     pub ipv6: bool,
 }
 
+/// `--nts` and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct NtsArgs {
+    /// Authenticate the servers by NTS; a port is then that of the key establishment (4460)
+    #[arg(long)]
+    pub nts: bool,
+    /// Trust the certificates in FILE (PEM), too
+    #[arg(long, value_name = "FILE", requires = "nts")]
+    pub trust: Vec<PathBuf>,
+}
+
 /// `clockwright query`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct QueryArgs {
@@ -101,6 +112,9 @@ pub struct QueryArgs {
     /// Use interleaved mode where the server offers it
     #[arg(long)]
     pub interleaved: bool,
+    /// Authentication.
+    #[command(flatten)]
+    pub nts: NtsArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -121,6 +135,9 @@ pub struct SetArgs {
     /// Say what would be done, and leave the clock alone
     #[arg(long)]
     pub no_adjust: bool,
+    /// Authentication.
+    #[command(flatten)]
+    pub nts: NtsArgs,
     /// IPv4 or IPv6 only.
     #[command(flatten)]
     pub family: FamilyArgs,

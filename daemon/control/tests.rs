@@ -30,6 +30,12 @@ impl View for Fixed {
             .take(self.many)
             .collect()
     }
+    fn auth(&self) -> Vec<AuthEntry> {
+        samples::auth()
+    }
+    fn server(&self) -> ServerReport {
+        samples::server()
+    }
     fn timestamps(&self) -> TimestampsReport {
         samples::timestamps()
     }
@@ -204,6 +210,10 @@ fn the_documentation_has_every_field() {
     assert_eq!(table("status"), sent(status));
     let source = serde_json::to_string_pretty(&samples::sources()[0]).unwrap();
     assert_eq!(table("sources"), sent(source));
+    let auth = serde_json::to_string_pretty(&samples::auth()[0]).unwrap();
+    assert_eq!(table("auth"), sent(auth));
+    let server = serde_json::to_string_pretty(&samples::server()).unwrap();
+    assert_eq!(table("server"), nested(&server));
     let timestamps = serde_json::to_string_pretty(&samples::timestamps()).unwrap();
     assert_eq!(table("timestamps"), nested(&timestamps));
     let probe = serde_json::to_string_pretty(&samples::probe()).unwrap();

@@ -111,10 +111,22 @@ impl Association {
         }
     }
 
-    /// Authenticates everything from now on, with the keys and cookies of a `session` that is so
-    /// old, if there is one.
-    pub fn secure(&mut self, session: Option<(Session, Duration)>, now: Timestamp<Raw>) {
-        self.client.secure(session, now);
+    /// Authenticates everything from now on, with keys that are yet to be established.
+    pub fn secure(&mut self, now: Timestamp<Raw>) {
+        self.client.secure(None, now);
+    }
+
+    /// Authenticates everything from now on, with the keys and cookies of a `session` with `server`
+    /// that is so old.
+    pub fn resume(
+        &mut self,
+        session: Session,
+        age: Duration,
+        server: SocketAddr,
+        now: Timestamp<Raw>,
+    ) {
+        self.server = server;
+        self.client.secure(Some((session, age)), now);
     }
 
     /// Keys have been established for asking `server`, which need not be the one that was asked so

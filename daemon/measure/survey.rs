@@ -3,22 +3,25 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
+use clockwright_ntp::nts::{Algorithm, Session, ke};
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, Measurement, PortPolicy, Rejection};
 use clockwright_sys::clock::raw_now;
-use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
+use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 use tokio::sync::mpsc;
 
 use super::association::{Association, Event};
 use super::failure::Failure;
 use super::instruments::Instruments;
+use super::keys::{NoKeys, find_keys};
 use super::port::{PortId, Wakes};
 use super::ptp_port::PtpPorts;
 use super::resolve::{Family, Unresolved, resolve};
-use crate::clock::{Clock, EARLIEST, shown_at};
-use crate::config::ServerName;
-use crate::config::TimestampingConfig;
+use crate::clock::{Clock, EARLIEST, lower_bound, shown_at};
+use crate::config::{NTP_PORT, ServerName, TimestampingConfig};
 use crate::interfaces::{Access, Interfaces, Policy};
+use crate::nts::client::{DatePolicy, KeOrder};
 
 /// Between requests to servers of one's own network.
 const AT_HOME: Poll = Poll::new(-2);
@@ -29,7 +32,7 @@ const ABROAD: Poll = Poll::new(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How to ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Requests to each server.
     pub count: u32,
@@ -37,10 +40,19 @@ pub struct Plan {
     pub interleaved: bool,
     /// Which addresses of names.
     pub family: Family,
+    /// Authenticate the servers by NTS; their ports are those of the key establishment then.
+    pub nts: Option<NtsPlan>,
+}
+
+/// How to authenticate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NtsPlan {
+    /// Files with certificates that are trusted besides the system's.
+    pub trusted_certificates: Vec<PathBuf>,
 }
 
 impl Plan {
-    fn client_config(self, server: IpAddr) -> ClientConfig {
+    fn client_config(&self, server: IpAddr) -> ClientConfig {
         let spacing = if is_at_home(server) { AT_HOME } else { ABROAD };
         ClientConfig {
             interleaved: self.interleaved,
@@ -64,11 +76,28 @@ pub struct Taken {
     pub offset: Duration,
 }
 
+/// Keys that were established.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeysTaken {
+    /// With whom.
+    pub server: SocketAddr,
+    /// How long that took, s.
+    pub took_s: f64,
+    /// What they are keys of.
+    pub algorithm: Algorithm,
+    /// Cookies that came with them.
+    pub cookies: usize,
+    /// Octets of each.
+    pub cookie_length: usize,
+}
+
 /// Why there is no measurement, or no further one.
 #[derive(Debug)]
 pub enum Trouble {
     /// The name has no address.
     Unresolved(Unresolved),
+    /// Keys could not be established.
+    NoKeys(NoKeys),
     /// Requests do not get there.
     Failed(Failure),
     /// The server does not want to be asked.
@@ -83,10 +112,15 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unresolved(why) => why.fmt(f),
+            Self::NoKeys(why) => why.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
             Self::Kiss(code @ KissCode::Rate) => {
                 write!(f, "asks to be asked less often ({code}): try again later")
             }
+            Self::Kiss(KissCode::NtsNak) => f.write_str(
+                "gives keys and then does not accept its own cookie (NTSN): do the server of keys \
+                 and the NTP server share their cookie keys?",
+            ),
             Self::Kiss(code) => write!(f, "denies service ({code})"),
             Self::Refused(rejection) => rejection.fmt(f),
             Self::Silent => write!(
@@ -106,6 +140,8 @@ pub struct Answers {
     pub name: ServerName,
     /// The address that was asked.
     pub address: Option<SocketAddr>,
+    /// The keys it was asked with.
+    pub keys: Option<KeysTaken>,
     /// The measurements, in their order.
     pub taken: Vec<Taken>,
     /// Requests sent.
@@ -118,14 +154,15 @@ pub struct Answers {
 
 /// Asks all servers at the same time. Offsets are those of `clock`, which is not touched. To be
 /// called within the tokio runtime.
-pub async fn survey(servers: &[ServerName], plan: Plan, clock: &dyn Clock) -> Vec<Answers> {
+pub async fn survey(servers: &[ServerName], plan: &Plan, clock: &dyn Clock) -> Vec<Answers> {
     let (wakes, mut woken) = Wakes::new();
     // What others have set is used; to change it is not for somebody who only asks.
     let policy = Policy::new(TimestampingConfig::default());
     let interfaces = Interfaces::new(policy, Access::Look, raw_now());
     let mut instruments = Instruments::new(wakes, interfaces, PtpPorts::never());
+    let found = find_all(servers, plan, clock.read().clock).await;
     let mut inquiries = Vec::with_capacity(servers.len());
-    for (owner, (name, found)) in (0..).zip(resolve_all(servers, plan.family).await) {
+    for (owner, (name, found)) in (0..).zip(found) {
         inquiries.push(Inquiry::new(name, found, owner, plan));
     }
     for inquiry in &mut inquiries {
@@ -156,34 +193,88 @@ async fn next_port(
         .flatten()
 }
 
-/// The addresses of all servers, looked up at the same time.
-async fn resolve_all(
+/// Where a server is asked, and with which keys.
+struct Found {
+    addresses: Vec<SocketAddr>,
+    keys: Option<(Session, KeysTaken)>,
+}
+
+/// Where all servers are asked, found out at the same time. `now` is what their certificates are
+/// judged by.
+async fn find_all(
     servers: &[ServerName],
-    family: Family,
-) -> Vec<(ServerName, Result<Vec<SocketAddr>, Unresolved>)> {
+    plan: &Plan,
+    now: Timestamp<Utc>,
+) -> Vec<(ServerName, Result<Found, Trouble>)> {
     let lookups: Vec<_> = servers
         .iter()
         .cloned()
-        .map(|name| {
-            let host = name.host.clone();
-            let lookup = tokio::spawn(async move { resolve(&host, name.port, family).await });
-            (name, lookup)
-        })
+        .map(|name| (name.clone(), tokio::spawn(find(name, plan.clone(), now))))
         .collect();
-    let mut resolved = Vec::with_capacity(lookups.len());
+    let mut all = Vec::with_capacity(lookups.len());
     for (name, lookup) in lookups {
-        // A lookup neither panics nor is it cancelled.
-        let found = lookup.await.unwrap_or(Err(Unresolved::NoAnswer));
-        resolved.push((name, found));
+        // It neither panics nor is it cancelled.
+        let found = lookup.await;
+        let found = found.unwrap_or(Err(Trouble::Unresolved(Unresolved::NoAnswer)));
+        all.push((name, found));
     }
-    resolved
+    all
+}
+
+/// Where one server is asked.
+async fn find(name: ServerName, plan: Plan, now: Timestamp<Utc>) -> Result<Found, Trouble> {
+    let addresses = resolve(&name.host, name.port, plan.family)
+        .await
+        .map_err(Trouble::Unresolved)?;
+    let Some(nts) = plan.nts else {
+        let keys = None;
+        return Ok(Found { addresses, keys });
+    };
+    let mut trouble = Trouble::Silent;
+    for mut address in addresses {
+        if name.port == NTP_PORT {
+            address.set_port(ke::PORT);
+        }
+        let order = KeOrder {
+            address,
+            name: name.host.clone(),
+            trusted_certificates: nts.trusted_certificates.clone(),
+            dates: DatePolicy::Check {
+                lower_bound: lower_bound(None),
+                provisional: false,
+            },
+            time: now,
+            algorithms: Algorithm::ALL.to_vec(),
+        };
+        let begun = std::time::Instant::now();
+        match find_keys(order, NTP_PORT).await {
+            Err(failure) => trouble = Trouble::NoKeys(failure),
+            Ok((established, server)) => {
+                let session = established.session;
+                let taken = KeysTaken {
+                    server: address,
+                    took_s: begun.elapsed().as_secs_f64(),
+                    algorithm: session.keys.algorithm(),
+                    cookies: session.cookies.len(),
+                    cookie_length: session.cookies.first().map_or(0, |c| c.expose().len()),
+                };
+                return Ok(Found {
+                    addresses: vec![server],
+                    keys: Some((session, taken)),
+                });
+            }
+        }
+    }
+    Err(trouble)
 }
 
 /// One server being asked.
-struct Inquiry {
+struct Inquiry<'p> {
     owner: u32,
-    plan: Plan,
+    plan: &'p Plan,
     answers: Answers,
+    /// Keys that have not been used yet.
+    session: Option<Session>,
     /// Addresses not tried yet.
     addresses: VecDeque<SocketAddr>,
     asked: Option<Association>,
@@ -191,23 +282,26 @@ struct Inquiry {
     deadline: Option<Timestamp<Raw>>,
 }
 
-impl Inquiry {
+impl<'p> Inquiry<'p> {
     fn new(
         name: ServerName,
-        found: Result<Vec<SocketAddr>, Unresolved>,
+        found: Result<Found, Trouble>,
         owner: u32,
-        plan: Plan,
+        plan: &'p Plan,
     ) -> Self {
-        let (addresses, trouble) = match found {
-            Ok(addresses) => (addresses, None),
-            Err(why) => (Vec::new(), Some(Trouble::Unresolved(why))),
+        let (addresses, keys, trouble) = match found {
+            Ok(Found { addresses, keys }) => (addresses, keys, None),
+            Err(trouble) => (Vec::new(), None, Some(trouble)),
         };
+        let (session, keys) = keys.unzip();
         Self {
             owner,
             plan,
+            session,
             answers: Answers {
                 name,
                 address: None,
+                keys,
                 taken: Vec::new(),
                 sent: 0,
                 received: 0,
@@ -225,7 +319,11 @@ impl Inquiry {
             self.answers.address = Some(server);
             let config = self.plan.client_config(server.ip());
             let now = clock.timescale().now();
-            Association::new(server, self.owner, config, now, instruments)
+            let mut asked = Association::new(server, self.owner, config, now, instruments);
+            if let Some(session) = self.session.take() {
+                asked.resume(session, Duration::ZERO, server, now);
+            }
+            asked
         });
         self.deadline = None;
     }
@@ -293,7 +391,8 @@ impl Inquiry {
                     silenced |= self.answers.taken.is_empty();
                     self.answers.trouble = Some(Trouble::Failed(failure));
                 }
-                Event::Reachable(_) | Event::Doubted(_) => {}
+                // With seven cookies left there is no need for more.
+                Event::Reachable(_) | Event::Doubted(_) | Event::KeysWanted => {}
             }
         }
         silenced

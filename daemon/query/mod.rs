@@ -4,11 +4,11 @@ mod report;
 
 use clockwright_timebase::Duration;
 
-use crate::cli::{Exit, FamilyArgs, QueryArgs};
+use crate::cli::{Exit, FamilyArgs, NtsArgs, QueryArgs};
 use crate::clock::Observed;
 use crate::config::ServerName;
 use crate::control::Steering;
-use crate::measure::{Answers, Family, Plan, survey};
+use crate::measure::{Answers, Family, NtsPlan, Plan, survey};
 use crate::output::{self, Paint, complain};
 use report::ServerReport;
 
@@ -18,8 +18,9 @@ pub fn main(args: &QueryArgs) -> Exit {
         count: args.count,
         interleaved: args.interleaved,
         family: family(args.family),
+        nts: nts(&args.nts),
     };
-    let answers = match ask(&args.servers, plan) {
+    let answers = match ask(&args.servers, &plan) {
         Ok(answers) => answers,
         Err(error) => {
             complain(&format!("cannot ask: {error}"));
@@ -46,7 +47,7 @@ pub fn main(args: &QueryArgs) -> Exit {
 }
 
 /// Asks the servers, in a runtime of its own; offsets are the system clock's.
-pub(crate) fn ask(servers: &[ServerName], plan: Plan) -> std::io::Result<Vec<Answers>> {
+pub(crate) fn ask(servers: &[ServerName], plan: &Plan) -> std::io::Result<Vec<Answers>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -64,6 +65,13 @@ pub(crate) const fn family(args: FamilyArgs) -> Family {
         (_, true) => Family::V6,
         _ => Family::Any,
     }
+}
+
+/// `--nts`.
+pub(crate) fn nts(args: &NtsArgs) -> Option<NtsPlan> {
+    args.nts.then(|| NtsPlan {
+        trusted_certificates: args.trust.clone(),
+    })
 }
 
 /// Of several measurements the one to go by: the one with the shortest round trip, which

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::best;
 use crate::config::NTP_PORT;
 use crate::control::{LeapReport, StampReport};
-use crate::measure::{Answers, Taken};
+use crate::measure::{Answers, KeysTaken, Taken};
 use crate::output::si::{signed, span};
 use crate::output::{Align, Cell, Paint, Style, Table, printable};
 
@@ -23,6 +23,8 @@ pub(super) struct ServerReport {
     pub(super) answered: bool,
     /// Why not.
     pub(super) error: Option<String>,
+    /// The keys it was asked with, by `--nts`.
+    pub(super) keys: Option<KeysReport>,
     /// Requests sent.
     pub(super) sent: u64,
     /// Replies believed.
@@ -30,6 +32,36 @@ pub(super) struct ServerReport {
     /// What it says.
     #[serde(flatten)]
     pub(super) said: Said,
+}
+
+/// Keys that were established with a server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct KeysReport {
+    /// With whom, address and port.
+    pub(super) key_server: String,
+    /// How long that took, s.
+    pub(super) took_s: f64,
+    /// The algorithm of the keys.
+    pub(super) aead: String,
+    /// Its number.
+    pub(super) aead_id: u16,
+    /// Cookies that came with them.
+    pub(super) cookies: usize,
+    /// Octets of each.
+    pub(super) cookie_length: usize,
+}
+
+impl From<KeysTaken> for KeysReport {
+    fn from(keys: KeysTaken) -> Self {
+        Self {
+            key_server: keys.server.to_string(),
+            took_s: keys.took_s,
+            aead: keys.algorithm.name().to_owned(),
+            aead_id: keys.algorithm.id(),
+            cookies: keys.cookies,
+            cookie_length: keys.cookie_length,
+        }
+    }
 }
 
 /// What a server says: all null where it says nothing.
@@ -71,6 +103,7 @@ impl ServerReport {
             port: answers.name.port,
             answered: !answers.taken.is_empty(),
             error: answers.trouble.as_ref().map(ToString::to_string),
+            keys: answers.keys.map(KeysReport::from),
             sent: answers.sent,
             received: answers.received,
             said: match (best(answers), answers.taken.last()) {
@@ -147,7 +180,23 @@ pub(super) fn lines(reports: &[ServerReport], paint: Paint) -> Vec<String> {
     for report in reports {
         table.row(row(report));
     }
-    table.lines(paint)
+    let mut lines = table.lines(paint);
+    lines.extend(reports.iter().filter_map(keys_line));
+    lines
+}
+
+/// `time.example.net: keys of AES-128-GCM-SIV from 192.0.2.1:4460 in 12.1 ms, with 8 cookies of 68 octets`.
+fn keys_line(report: &ServerReport) -> Option<String> {
+    let keys = report.keys.as_ref()?;
+    Some(format!(
+        "{}: keys of {} from {} in {}, with {} cookies of {} octets",
+        printable(&report.name),
+        keys.aead,
+        keys.key_server,
+        span(keys.took_s),
+        keys.cookies,
+        keys.cookie_length
+    ))
 }
 
 fn row(report: &ServerReport) -> Vec<Cell> {
@@ -232,6 +281,7 @@ mod tests {
         let report = ServerReport::new(&Answers {
             name: "192.0.2.1:1123".parse().unwrap(),
             address: "192.0.2.1:1123".parse().ok(),
+            keys: None,
             taken: Vec::new(),
             sent: 4,
             received: 0,

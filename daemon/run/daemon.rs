@@ -8,22 +8,24 @@ use clockwright_ntp::KissCode;
 use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::link::Change;
-use clockwright_timebase::{Duration, Raw, Timestamp};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::desk::Answering;
 use super::follow::Followers;
+use super::keys::KeysFound;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
 use super::ptp::PtpInbox;
 use super::refclocks::Refclocks;
 use super::serve::{self, ListenError, Servers};
+use super::sessions::{SavedSession, SessionsFile};
 use super::sources::{Sources, Turnover};
 use super::stamping::Stamper;
 use super::state::StateFile;
 use super::watch::Disruption;
-use crate::clock::Clock;
+use crate::clock::{Clock, EARLIEST};
 use crate::config::{Config, SourceAddress};
 use crate::control::Steering;
 use crate::interfaces::Interfaces;
@@ -37,6 +39,15 @@ const SAVE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Less than this is no setting of the clock: programs also "set" it to what it shows.
 const LEAST_SETTING: Duration = Duration::from_micros(10);
+
+/// What came of something that was begun and not waited for.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// A name was looked up.
+    Name(Resolution),
+    /// Keys were established, or not.
+    Keys(Box<KeysFound>),
+}
 
 /// What came of looking up a name.
 #[derive(Debug)]
@@ -78,8 +89,13 @@ pub(super) struct Daemon {
     pub(super) limiter: Limiter,
     pub(super) counts: Counts,
     pub(super) state: StateFile,
+    pub(super) sessions: SessionsFile,
     save_at: Timestamp<Raw>,
-    resolutions: mpsc::UnboundedSender<Resolution>,
+    pub(super) findings: mpsc::UnboundedSender<Finding>,
+    /// A time that is surely past: the program was built, or has known the time, then.
+    pub(super) lower_bound: Timestamp<Utc>,
+    /// Has the clock been synchronised since the start?
+    pub(super) was_synchronized: bool,
     /// Was the clock synchronised when that was last told?
     pub(super) told_synchronized: Option<bool>,
     /// The leap second that the kernel was last told of.
@@ -102,12 +118,14 @@ pub(super) struct Parts {
     pub(super) discipline: Discipline,
     /// Where that is kept.
     pub(super) state: StateFile,
+    /// Where keys and cookies are kept, and what was.
+    pub(super) sessions: (SessionsFile, Vec<SavedSession>),
     /// The interfaces that stamp.
     pub(super) interfaces: Interfaces,
     /// Where ports say that they have something to read.
     pub(super) wakes: Wakes,
-    /// Where looked-up names are delivered.
-    pub(super) resolutions: mpsc::UnboundedSender<Resolution>,
+    /// Where looked-up names and established keys are delivered.
+    pub(super) findings: mpsc::UnboundedSender<Finding>,
 }
 
 impl Daemon {
@@ -135,12 +153,16 @@ impl Daemon {
             limiter: Limiter::default(),
             counts: Counts::default(),
             state: parts.state,
+            sessions: parts.sessions.0,
             save_at: now + SAVE_EVERY,
-            resolutions: parts.resolutions,
+            findings: parts.findings,
+            lower_bound: EARLIEST,
+            was_synchronized: false,
             told_synchronized: None,
             told_leap: KernelLeap::None,
             own_steps: 0,
         };
+        daemon.sources.remember(parts.sessions.1);
         for source in sources {
             let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
             daemon.apply(turnover);
@@ -293,16 +315,24 @@ impl Daemon {
 
     /// Looks a name up without waiting for it.
     fn look_up(&self, address: SourceAddress) {
-        let resolutions = self.resolutions.clone();
+        let findings = self.findings.clone();
         tokio::spawn(async move {
             let found = resolve(&address.host, address.port, Family::Any).await;
             // Nobody listens when the daemon is about to end.
-            let _ = resolutions.send(Resolution { address, found });
+            let _ = findings.send(Finding::Name(Resolution { address, found }));
         });
     }
 
+    /// Something that was begun has come to its end.
+    pub(super) fn handle_finding(&mut self, finding: Finding) {
+        match finding {
+            Finding::Name(resolution) => self.handle_resolution(&resolution),
+            Finding::Keys(found) => self.handle_keys(*found),
+        }
+    }
+
     /// A name has been looked up.
-    pub(super) fn handle_resolution(&mut self, resolution: &Resolution) {
+    fn handle_resolution(&mut self, resolution: &Resolution) {
         let now = self.clock.timescale().now();
         let Resolution { address, found } = resolution;
         match found {
@@ -356,6 +386,10 @@ impl Daemon {
                 self.handle_reachability(id, reachable);
                 return;
             }
+            Event::KeysWanted => {
+                self.establish_keys(id);
+                return;
+            }
             _ => {}
         }
         let Some((source, member)) = self.sources.find(id) else {
@@ -397,7 +431,7 @@ impl Daemon {
                     );
                 }
             }
-            Event::Exchange(_) | Event::Reachable(_) => {}
+            Event::Exchange(_) | Event::Reachable(_) | Event::KeysWanted => {}
         }
     }
 
@@ -518,12 +552,15 @@ impl Daemon {
         self.end_correction();
         self.followers.stop();
         self.save();
+        self.save_sessions();
         if self.servers.is_listening() {
             let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
             info!(
-                "served {} replies, {} of them in interleaved mode; {} requests were not allowed",
-                protocol.basic + protocol.interleaved,
+                "served {} replies, {} of them in interleaved mode, {} authenticated; {} requests \
+                 were not allowed",
+                protocol.answered(),
                 protocol.interleaved,
+                protocol.nts,
                 counts.denied
             );
         }
@@ -555,6 +592,9 @@ pub(super) fn explain(code: KissCode) -> String {
         KissCode::Deny | KissCode::Restrict => {
             format!("denies service ({code}): ask its operator, or use another server")
         }
-        KissCode::NtsNak | KissCode::Other(_) => format!("answered with kiss code {code}"),
+        KissCode::NtsNak => "cannot open our cookie (NTSN), or somebody pretends to be it; if the \
+                             next request brings nothing authentic, keys are established anew"
+            .to_owned(),
+        KissCode::Other(_) => format!("answered with kiss code {code}"),
     }
 }

@@ -4,10 +4,12 @@
 //! question on the control socket - becomes a call on `Daemon`, which never waits.
 
 mod alarm;
+mod auth;
 mod daemon;
 mod desk;
 mod follow;
 mod leap;
+mod keys;
 mod limiter;
 mod logging;
 mod naming;
@@ -17,6 +19,7 @@ mod refclocks;
 mod reference;
 mod reload;
 mod serve;
+mod sessions;
 mod sources;
 mod stamping;
 mod start;
@@ -44,7 +47,7 @@ use crate::control::{ControlSocket, View};
 use crate::measure::{PortId, Wakes};
 use crate::output::complain;
 use alarm::Alarm;
-use daemon::{Daemon, Resolution};
+use daemon::{Daemon, Finding};
 use start::StartError;
 use watch::{ClockWatch, Disruption};
 
@@ -73,11 +76,11 @@ pub fn main(args: &RunArgs) -> Exit {
     };
     let ended = runtime.block_on(async {
         let (wakes, woken) = Wakes::new();
-        let (resolutions, resolved) = mpsc::unbounded_channel();
-        let started = start::start(args, config, level, wakes, resolutions)?;
+        let (findings, found) = mpsc::unbounded_channel();
+        let started = start::start(args, config, level, wakes, findings)?;
         let signals = Signals::new()?;
         let events = Events {
-            feed: Feed::new(woken, resolved)?,
+            feed: Feed::new(woken, found)?,
             signals,
             watch: watch_clock(),
             links: watch_links(),
@@ -112,14 +115,14 @@ struct Events {
 /// What the daemon's own ports, names and timers have to say.
 struct Feed {
     woken: mpsc::UnboundedReceiver<PortId>,
-    resolved: mpsc::UnboundedReceiver<Resolution>,
+    found: mpsc::UnboundedReceiver<Finding>,
     alarm: Alarm,
 }
 
 /// Something that happened.
 enum Happening {
     Port(PortId),
-    Resolved(Resolution),
+    Found(Finding),
     Due,
     Disrupted(Disruption),
     Links(Vec<Change>),
@@ -165,11 +168,11 @@ fn watch_links() -> Option<link::Watch> {
 impl Feed {
     fn new(
         woken: mpsc::UnboundedReceiver<PortId>,
-        resolved: mpsc::UnboundedReceiver<Resolution>,
+        found: mpsc::UnboundedReceiver<Finding>,
     ) -> io::Result<Self> {
         Ok(Self {
             woken,
-            resolved,
+            found,
             alarm: Alarm::new()?,
         })
     }
@@ -179,7 +182,7 @@ impl Feed {
         // The daemon holds the other ends of both queues, so neither ever closes.
         tokio::select! {
             Some(id) = self.woken.recv() => Happening::Port(id),
-            Some(resolution) = self.resolved.recv() => Happening::Resolved(resolution),
+            Some(finding) = self.found.recv() => Happening::Found(finding),
             () = self.alarm.ring(due, idle) => Happening::Due,
         }
     }
@@ -254,7 +257,7 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
 fn handle(daemon: &mut Daemon, happening: Happening) {
     match happening {
         Happening::Port(id) => daemon.handle_port(id),
-        Happening::Resolved(resolution) => daemon.handle_resolution(&resolution),
+        Happening::Found(finding) => daemon.handle_finding(finding),
         Happening::Due => daemon.handle_timeouts(),
         Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
         Happening::Links(changes) => daemon.handle_links(changes),

@@ -125,6 +125,13 @@ impl Servers {
         Ok(())
     }
 
+    /// Where requests are answered, in the order of the configuration where that does not change.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let mut addresses: Vec<SocketAddr> = self.listeners.iter().map(|l| l.address).collect();
+        addresses.sort_by_key(|address| (address.is_ipv6(), *address));
+        addresses.into_iter()
+    }
+
     /// Is anybody served at all?
     pub(super) fn is_listening(&self) -> bool {
         !self.listeners.is_empty()

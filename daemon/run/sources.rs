@@ -7,10 +7,12 @@ use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use super::naming::{Naming, choose};
+use super::sessions::SavedSession;
 use crate::config::{
     Config, Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings,
 };
 use crate::measure::{Association, Instruments, Unresolved};
+use crate::nts::client::CertificateProof;
 
 /// One `[[source]]`: a server, or the members of a pool.
 #[derive(Debug)]
@@ -28,8 +30,12 @@ pub(super) struct Source {
 pub(super) struct Member {
     /// Its name towards the discipline.
     pub(super) id: SourceId,
+    /// The address that its name gave. The server of its keys may have named another one to ask.
+    pub(super) found: SocketAddr,
     /// The protocol with it.
     pub(super) asked: Association,
+    /// The establishment of its keys, if it is authenticated.
+    pub(super) keys: Option<MemberKeys>,
     /// The last exchange, and its round trip.
     pub(super) last: Option<(Exchange, Duration)>,
     /// The last kiss, until an exchange succeeds.
@@ -42,6 +48,17 @@ pub(super) struct Member {
     pub(super) last_error: Option<String>,
     /// The part it played when that was last logged.
     pub(super) logged: Option<State>,
+}
+
+/// The establishment of a server's keys.
+#[derive(Debug)]
+pub(super) struct MemberKeys {
+    /// Where it takes place.
+    pub(super) server: SocketAddr,
+    /// Why it failed the last time; `None` since it succeeded.
+    pub(super) error: Option<String>,
+    /// What proved the server of keys, when keys were established last; `None`: in an earlier run.
+    pub(super) proof: Option<CertificateProof>,
 }
 
 impl Source {
@@ -71,10 +88,15 @@ impl Source {
 impl Member {
     /// Is there no hope in it: does it not answer, or refuse to serve?
     fn is_lost(&self) -> bool {
-        self.asked.client().denied()
-            || (self.asked.client().reach() == 0 && self.asked.client().statistics().requests >= 8)
+        let client = self.asked.client();
+        let statistics = client.statistics();
+        let asked = statistics.requests >= 8 || statistics.key_establishments >= KEY_ATTEMPTS;
+        client.denied() || client.reach() == 0 && asked
     }
 }
+
+/// Attempts to have keys established after which another address of the name is looked for.
+const KEY_ATTEMPTS: u64 = 3;
 
 /// The members that came and went with new addresses.
 #[derive(Debug, Default)]
@@ -89,6 +111,8 @@ pub(super) struct Turnover {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     list: Vec<Source>,
+    /// Keys and cookies of an earlier run that nobody has taken yet.
+    remembered: Vec<SavedSession>,
     /// Ids given out so far. None is given twice.
     ids: u32,
 }
@@ -112,6 +136,39 @@ impl Sources {
     /// All servers being asked.
     pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
         self.list.iter_mut().flat_map(|source| &mut source.members)
+    }
+
+    /// What was kept of an earlier run's keys and cookies.
+    pub(super) fn remember(&mut self, sessions: Vec<SavedSession>) {
+        self.remembered = sessions;
+    }
+
+    /// Takes keys and cookies from all servers, to be kept for the next run. Nothing can be asked
+    /// afterwards without new ones.
+    pub(super) fn surrender(&mut self, now: Timestamp<Raw>) -> Vec<SavedSession> {
+        let mut sessions = std::mem::take(&mut self.remembered);
+        for source in &mut self.list {
+            let name = source.config.address.host.to_string();
+            for member in &mut source.members {
+                let session = member.asked.client_mut().surrender_session(now);
+                if let (Some((session, age)), Some(keys)) = (session, &member.keys) {
+                    sessions.push(SavedSession {
+                        name: name.clone(),
+                        key_server: keys.server,
+                        server: member.asked.server(),
+                        session,
+                        age,
+                    });
+                }
+            }
+        }
+        sessions
+    }
+
+    /// Does anybody but `id` ask this server?
+    pub(super) fn is_asked_by_another(&self, id: SourceId, server: SocketAddr) -> bool {
+        self.members()
+            .any(|member| member.id != id && member.asked.server() == server)
     }
 
     /// A name towards the discipline that nobody has had.
@@ -209,32 +266,42 @@ impl Sources {
         instruments: &mut Instruments,
     ) -> Turnover {
         let mut turnover = Turnover::default();
-        let taken: Vec<SocketAddr> = self.members().map(|m| m.asked.server()).collect();
+        let taken: Vec<SocketAddr> = self
+            .members()
+            .flat_map(|m| [m.asked.server(), m.found])
+            .collect();
         let Some(source) = self.list.iter_mut().find(|s| s.config.address == *address) else {
             return turnover;
         };
         let present: Vec<(SocketAddr, bool)> = source
             .members
             .iter()
-            .map(|member| (member.asked.server(), member.is_lost()))
+            .map(|member| (member.found, member.is_lost()))
             .collect();
         let (leave, join) = choose(source.wanted(), &present, found, &taken);
         source.members.retain(|member| {
-            let leaves = leave.contains(&member.asked.server());
+            let leaves = leave.contains(&member.found);
             if leaves {
                 turnover.left.push(member.id);
             }
             !leaves
         });
         let settings = &source.config.settings;
-        for server in join {
+        for found in join {
             let id = SourceId(self.ids);
             self.ids = self.ids.wrapping_add(1);
             let client = client_config(settings);
-            let asked = Association::new(server, id.0, client, now, instruments);
+            let mut asked = Association::new(found, id.0, client, now, instruments);
+            let keys = address.ke_port.map(|port| {
+                let server = SocketAddr::new(found.ip(), port);
+                let saved = take_remembered(&mut self.remembered, address, server);
+                MemberKeys::secure(&mut asked, server, saved, now)
+            });
             source.members.push(Member {
                 id,
+                found,
                 asked,
+                keys,
                 last: None,
                 kiss: None,
                 refused: None,
@@ -311,6 +378,56 @@ impl Sources {
         for member in self.members_mut() {
             member.asked.restart(now);
         }
+    }
+}
+
+/// The keys and cookies that an earlier run had of this source: those from this very server of keys
+/// if there are any, else, of a source that is one server, those from another of its addresses.
+fn take_remembered(
+    remembered: &mut Vec<SavedSession>,
+    address: &SourceAddress,
+    server: SocketAddr,
+) -> Option<SavedSession> {
+    let name = address.host.to_string();
+    let fits = |saved: &SavedSession| saved.name == name && saved.key_server.port() == server.port();
+    let same = remembered
+        .iter()
+        .position(|saved| fits(saved) && saved.key_server == server);
+    let other = || match address.kind {
+        SourceKind::Server => remembered.iter().position(fits),
+        SourceKind::Pool => None,
+    };
+    same.or_else(other).map(|at| remembered.swap_remove(at))
+}
+
+impl MemberKeys {
+    /// Is what proved the server of keys not valid at what the clock showed then?
+    pub(super) fn is_provisional(&self) -> bool {
+        let proof = self.proof.as_ref();
+        proof.is_some_and(CertificateProof::is_provisional)
+    }
+
+    /// Begins to authenticate a server, with the keys and cookies of an earlier run if there are
+    /// some.
+    fn secure(
+        asked: &mut Association,
+        server: SocketAddr,
+        saved: Option<SavedSession>,
+        now: Timestamp<Raw>,
+    ) -> Self {
+        let mut keys = Self {
+            server,
+            error: None,
+            proof: None,
+        };
+        match saved {
+            Some(saved) => {
+                keys.server = saved.key_server;
+                asked.resume(saved.session, saved.age, saved.server, now);
+            }
+            None => asked.secure(now),
+        }
+        keys
     }
 }
 

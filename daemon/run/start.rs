@@ -8,10 +8,11 @@ use clockwright_sys::clock::raw_now;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::daemon::{Daemon, Parts, Resolution};
+use super::daemon::{Daemon, Finding, Parts};
 use super::logging::LevelSwitch;
 use super::reload::{max_slew, step_policy};
 use super::serve::ListenError;
+use super::sessions::SessionsFile;
 use super::state::StateFile;
 use crate::cli::RunArgs;
 use crate::clock::{self, Clock};
@@ -69,7 +70,7 @@ pub(super) fn start(
     config: Config,
     level: LevelSwitch,
     wakes: Wakes,
-    resolutions: mpsc::UnboundedSender<Resolution>,
+    findings: mpsc::UnboundedSender<Finding>,
 ) -> Result<Started, StartError> {
     // First, since it is what tells that another daemon is running already.
     let control = bind_control(&config)?;
@@ -84,6 +85,11 @@ pub(super) fn start(
         max_slew: max_slew(&config.clock),
         learnt: learnt(&state, clock.as_ref()),
     });
+    let sessions = SessionsFile::new(&config.state.directory);
+    let remembered = sessions.take().unwrap_or_else(|error| {
+        warn!("{error}");
+        Vec::new()
+    });
     let interfaces = Interfaces::new(
         Policy::new(config.timestamping.clone()),
         Access::Configure,
@@ -97,9 +103,10 @@ pub(super) fn start(
         clock,
         discipline,
         state,
+        sessions: (sessions, remembered),
         interfaces,
         wakes,
-        resolutions,
+        findings,
     });
     daemon.tell_of_interfaces();
     daemon

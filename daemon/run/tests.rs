@@ -53,11 +53,11 @@ impl Host {
         };
         let config = Config::load(&args.config).unwrap().config;
         let (wakes, woken) = Wakes::new();
-        let (resolutions, resolved) = mpsc::unbounded_channel();
+        let (findings, found) = mpsc::unbounded_channel();
         let level = logging::begin(LogLevel::Error);
-        let started = start(&args, config, level, wakes, resolutions)?;
+        let started = start(&args, config, level, wakes, findings)?;
         let daemon = Rc::new(RefCell::new(started.daemon));
-        let feed = Feed::new(woken, resolved).unwrap();
+        let feed = Feed::new(woken, found).unwrap();
         let running = turn(Rc::clone(&daemon), feed);
         let control = started.control;
         let task = tokio::task::spawn_local(async move {
@@ -483,9 +483,10 @@ fn a_survey_asks_everybody_and_says_who_did_not_answer() {
             count: 4,
             interleaved: true,
             family: Family::Any,
+            nts: None,
         };
         let clock = Observed::new(Steering::Disabled);
-        let answers = survey(&names, plan, &clock).await;
+        let answers = survey(&names, &plan, &clock).await;
         for answer in answers.iter().take(2) {
             assert_eq!((answer.sent, answer.received), (4, 4), "{answer:?}");
             assert!(answer.trouble.is_none(), "{answer:?}");

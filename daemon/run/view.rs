@@ -12,8 +12,8 @@ use super::daemon::{Daemon, explain};
 use super::sources::{Member, Source};
 use crate::config::SourceKind;
 use crate::control::{
-    AuthReport, KindReport, LeapReport, SourceReport, SourceState, StampReport, StatusReport,
-    TimestampsReport, TransportReport, View,
+    AuthEntry, AuthReport, KindReport, LeapReport, ServerReport, SourceReport, SourceState,
+    StampReport, StatusReport, TimestampsReport, TransportReport, View,
 };
 
 impl View for RefCell<Daemon> {
@@ -23,6 +23,14 @@ impl View for RefCell<Daemon> {
 
     fn sources(&self) -> Vec<SourceReport> {
         self.borrow().source_reports()
+    }
+
+    fn auth(&self) -> Vec<AuthEntry> {
+        self.borrow().auth_entries()
+    }
+
+    fn server(&self) -> ServerReport {
+        self.borrow().server_report()
     }
 
     fn timestamps(&self) -> TimestampsReport {
@@ -114,6 +122,16 @@ impl Daemon {
         if let (true, Some(code)) = (client.denied(), member.kiss) {
             return (SourceState::Unusable, Some(explain(code)));
         }
+        // Nothing is asked without keys.
+        if let Some(keys) = member.keys.as_ref().filter(|_| client.reach() == 0)
+            && let Some(error) = &keys.error
+        {
+            let state = match self.discipline.source_status(member.id, reading) {
+                Some(status) if status.state == State::Unreachable => SourceState::Unreachable,
+                _ => SourceState::Starting,
+            };
+            return (state, Some(error.clone()));
+        }
         // It answers, but nothing that could be used.
         if client.reach() == 0
             && let Some(rejection) = member.refused.filter(is_an_answer)
@@ -159,6 +177,11 @@ impl Daemon {
             reference_id: last.map(|e| e.reference_id.display(e.stratum).to_string()),
             reach: client.reach(),
             reachable: client.reach() != 0,
+            auth: if member.keys.is_some() {
+                AuthReport::Nts
+            } else {
+                AuthReport::None
+            },
             interleaved: client.interleaved(),
             transport: last.map(|_| match client.transport() {
                 Transport::Udp => TransportReport::Udp,
@@ -307,6 +330,10 @@ fn rejected(statistics: &ClientStatistics) -> BTreeMap<String, u64> {
         ("mode", s.mode),
         ("framing", s.framing),
         ("unexpected_mac", s.unexpected_mac),
+        ("nts_malformed", s.nts_malformed),
+        ("wrong_unique_id", s.wrong_unique_id),
+        ("not_authenticated", s.not_authenticated),
+        ("not_authentic", s.not_authentic),
         ("unexpected", s.unexpected),
         ("duplicate", s.duplicate),
         ("bogus_origin", s.bogus_origin),

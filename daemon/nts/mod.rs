@@ -1,0 +1,2 @@
+//! NTS.
+pub mod client;

@@ -1,0 +1,164 @@
+//! Keys of NTS sources: having them established, and what is believed of those who have them.
+
+use std::net::SocketAddr;
+
+use clockwright_discipline::SourceId;
+use clockwright_ntp::nts::Algorithm;
+use clockwright_timebase::{Duration, Timestamp, Utc};
+use tracing::{info, warn};
+
+use super::daemon::{Daemon, Finding};
+use super::sources::Member;
+use crate::measure::{NoKeys, find_keys};
+use crate::nts::client::{DatePolicy, Established, KeOrder};
+
+/// What came of having keys established.
+#[derive(Debug)]
+pub(super) struct KeysFound {
+    /// For whom.
+    id: SourceId,
+    /// The keys, and the server to ask with them.
+    result: Result<(Established, SocketAddr), NoKeys>,
+}
+
+impl Daemon {
+    /// Has keys established for a server, without waiting for it.
+    pub(super) fn establish_keys(&mut self, id: SourceId) {
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let (Some(keys), Some(settings)) = (&member.keys, &source.config.settings.nts) else {
+            return;
+        };
+        let dates = if settings.check_time {
+            DatePolicy::Check {
+                lower_bound: self.lower_bound,
+                provisional: !self.was_synchronized,
+            }
+        } else {
+            DatePolicy::Ignore
+        };
+        let order = KeOrder {
+            address: keys.server,
+            name: source.config.address.host.clone(),
+            trusted_certificates: settings.trusted_certificates.clone(),
+            dates,
+            time: self.utc(),
+            algorithms: Algorithm::ALL.to_vec(),
+        };
+        let port = source.config.address.port;
+        let findings = self.findings.clone();
+        tokio::spawn(async move {
+            let result = find_keys(order, port).await;
+            // Nobody listens when the daemon is about to end.
+            let _ = findings.send(Finding::Keys(Box::new(KeysFound { id, result })));
+        });
+    }
+
+    /// What time it is, as far as that is known.
+    pub(super) fn utc(&self) -> Timestamp<Utc> {
+        let reading = self.reading();
+        let status = self.discipline.status(reading);
+        let offset_s = if status.updated.is_some() {
+            status.offset_s
+        } else {
+            0.0
+        };
+        reading.clock + Duration::from_secs_f64(offset_s)
+    }
+
+    /// Keys have been established, or not.
+    pub(super) fn handle_keys(&mut self, found: KeysFound) {
+        let KeysFound { id, result } = found;
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let name = source.member_name(member);
+        match result {
+            Ok((_, server)) if self.sources.is_asked_by_another(id, server) => {
+                let why = format!(
+                    "the server of keys names {server}, which is asked for another source already"
+                );
+                self.no_keys(id, &name, why, false);
+            }
+            Ok((established, server)) => self.take_keys(id, &name, established, server),
+            Err(failure) => {
+                let local = failure.is_local();
+                self.no_keys(id, &name, failure.to_string(), local);
+            }
+        }
+    }
+
+    /// Keys have been established.
+    fn take_keys(&mut self, id: SourceId, name: &str, made: Established, server: SocketAddr) {
+        let now = self.clock.timescale().now();
+        let Some(member) = self.sources.member_mut(id) else {
+            return;
+        };
+        let Some(keys) = &mut member.keys else {
+            return;
+        };
+        let (algorithm, cookies) = (made.session.keys.algorithm(), made.session.cookies.len());
+        let elsewhere = if server == member.found {
+            String::new()
+        } else {
+            format!(", for asking {server}")
+        };
+        keys.error = None;
+        keys.proof = Some(made.proof);
+        let provisional = keys.is_provisional();
+        let key_server = keys.server;
+        member.asked.keys_established(made.session, server, now);
+        if let Some(leave) = self.limiter.leave("keys", now) {
+            info!(
+                "{name}: keys established with {key_server} ({algorithm}, {cookies} cookies)\
+                 {elsewhere}{leave}"
+            );
+        }
+        if provisional && let Some(leave) = self.limiter.leave("provisional", now) {
+            warn!(
+                "{name}: its certificate is not valid at what this clock shows; it is asked, and \
+                 believed only if a majority of the NTS sources agree{leave}"
+            );
+        }
+        self.judge_certificates();
+    }
+
+    /// There are no keys.
+    fn no_keys(&mut self, id: SourceId, name: &str, why: String, local: bool) {
+        let now = self.clock.timescale().now();
+        if let Some(leave) = self.limiter.leave("no keys", now) {
+            warn!("{name}: {why}{leave}");
+        }
+        if let Some(member) = self.sources.member_mut(id) {
+            member.lack_keys(why, local, now);
+        }
+        self.sources.silent(id, now);
+    }
+
+    fn judge_certificates(&mut self) {}
+
+    /// Keeps keys and cookies for the next start. Nothing can be asked afterwards.
+    pub(super) fn save_sessions(&mut self) {
+        let now = self.clock.timescale().now();
+        let sessions = self.sources.surrender(now);
+        if let Err(error) = self.sessions.save(&sessions) {
+            warn!("{error}");
+        }
+    }
+}
+
+impl Member {
+    /// Keys could not be established, or are not to be used; `local`: nothing left this host.
+    pub(super) fn lack_keys(
+        &mut self,
+        why: String,
+        local: bool,
+        now: Timestamp<clockwright_timebase::Raw>,
+    ) {
+        if let Some(keys) = &mut self.keys {
+            keys.error = Some(why);
+        }
+        self.asked.keys_failed(local, now);
+    }
+}
