@@ -3,6 +3,7 @@
 //! A clock is read against a [`Timescale`], and steered, where that is possible, by frequency
 //! (relative to that timescale) and by steps.
 
+mod lower_bound;
 mod observed;
 mod phc;
 mod simulated;
@@ -11,6 +12,7 @@ mod system;
 mod tai;
 mod timescale;
 
+pub use lower_bound::{BUILT, lower_bound};
 pub use observed::Observed;
 pub use phc::Hardware;
 pub use simulated::Simulated;

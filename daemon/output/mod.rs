@@ -1,6 +1,7 @@
 //! What people read: aligned columns, SI units, colour only on a terminal.
 
 mod auth;
+mod date;
 mod probe;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -15,6 +16,7 @@ mod text;
 mod timestamps;
 
 pub use auth::auth_lines;
+pub use date::date;
 pub use probe::probe_lines;
 pub use screen::{Screen, after_writing, complain, print};
 pub use serving::server_lines;

@@ -532,7 +532,7 @@ impl Daemon {
             return;
         };
         let now = self.clock.timescale().now();
-        if let Err(error) = self.state.save(&learnt)
+        if let Err(error) = self.state.save(&learnt, self.clock.now())
             && let Some(leave) = self.limiter.leave("state", now)
         {
             warn!("{error}{leave}");

@@ -18,6 +18,7 @@ mod ptp;
 mod refclocks;
 mod reference;
 mod reload;
+mod restore;
 mod serve;
 mod sessions;
 mod sources;

@@ -1,21 +1,24 @@
 //! Everything that has to work before the daemon can run.
 
+use std::path::Path;
 use std::{fmt, io};
 
 use clockwright_discipline::{Config as Rules, Discipline, Learnt};
 use clockwright_sys::adjust::AdjustError;
 use clockwright_sys::clock::raw_now;
+use clockwright_timebase::{Timestamp, Utc};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::daemon::{Daemon, Finding, Parts};
 use super::logging::LevelSwitch;
 use super::reload::{max_slew, step_policy};
+use super::restore::{RTCS, restore, rtcs_of};
 use super::serve::ListenError;
 use super::sessions::SessionsFile;
-use super::state::StateFile;
+use super::state::{Kept, StateFile};
 use crate::cli::RunArgs;
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, lower_bound};
 use crate::config::Config;
 use crate::control::{ClockName, ControlError, ControlSocket, Steering};
 use crate::interfaces::{Access, Interfaces, Policy};
@@ -74,16 +77,21 @@ pub(super) fn start(
 ) -> Result<Started, StartError> {
     // First, since it is what tells that another daemon is running already.
     let control = bind_control(&config)?;
-    let clock = clock::open(&config.clock, args.no_adjust).map_err(StartError::Clock)?;
+    let mut clock = clock::open(&config.clock, args.no_adjust).map_err(StartError::Clock)?;
     introduce(clock.as_ref());
     let (state, made) = StateFile::new(&config.state.directory, clock.name());
     if let Err(error) = made {
         warn!("{error}");
     }
+    let kept = kept(&state);
+    if config.clock.restore {
+        let lower_bound = lower_bound(kept.as_ref().map(Kept::saved_at));
+        restore_clock(clock.as_mut(), lower_bound);
+    }
     let discipline = Discipline::new(Rules {
         step: step_policy(&config.clock),
         max_slew: max_slew(&config.clock),
-        learnt: learnt(&state, clock.as_ref()),
+        learnt: learnt(kept.as_ref(), clock.as_ref()),
     });
     let sessions = SessionsFile::new(&config.state.directory);
     let remembered = sessions.take().unwrap_or_else(|error| {
@@ -128,6 +136,17 @@ fn bind_control(config: &Config) -> Result<Option<ControlSocket>, StartError> {
     }
 }
 
+/// Lets the clock start no earlier than `lower_bound`, and says what was done.
+fn restore_clock(clock: &mut dyn Clock, lower_bound: Timestamp<Utc>) {
+    let rtcs = rtcs_of(&clock.name(), Path::new(RTCS));
+    let restored = restore(clock, lower_bound, &rtcs);
+    if restored.is_trouble() {
+        warn!("{restored}");
+    } else {
+        info!("{restored}");
+    }
+}
+
 /// Says what is going to happen to which clock.
 fn introduce(clock: &dyn Clock) {
     let version = env!("CARGO_PKG_VERSION");
@@ -165,24 +184,29 @@ fn plausible(frequency: f64) -> f64 {
     }
 }
 
+/// What was kept of an earlier run, if it can be used.
+fn kept(state: &StateFile) -> Option<Kept> {
+    state.load().unwrap_or_else(|error| {
+        warn!("{error}");
+        None
+    })
+}
+
 /// What is known of the oscillator: from the last run, or from whoever steered the clock before.
-fn learnt(state: &StateFile, clock: &dyn Clock) -> Learnt {
-    match state.load() {
-        Ok(Some(learnt)) => {
-            info!(
-                "going on from a frequency of {:+.3} ppm, known to {:.3} ppm",
-                learnt.frequency * 1e6,
-                learnt.frequency_sd * 1e6
-            );
-            return learnt;
-        }
-        Ok(None) => {}
-        Err(error) => warn!("{error}"),
-    }
-    Learnt {
-        frequency: plausible(clock.rate()),
-        ..Learnt::default()
-    }
+fn learnt(kept: Option<&Kept>, clock: &dyn Clock) -> Learnt {
+    let Some(kept) = kept else {
+        return Learnt {
+            frequency: plausible(clock.rate()),
+            ..Learnt::default()
+        };
+    };
+    let learnt = kept.learnt(clock.now());
+    info!(
+        "going on from a frequency of {:+.3} ppm, known to {:.3} ppm",
+        learnt.frequency * 1e6,
+        learnt.frequency_sd * 1e6
+    );
+    learnt
 }
 
 #[cfg(test)]

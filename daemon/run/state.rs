@@ -1,14 +1,16 @@
-//! What survives a restart: the oscillator's frequency, and how well it is known.
+//! What survives a restart: the oscillator's frequency, how well it is known, and the time.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::{fmt, time};
 
 use clockwright_discipline::Learnt;
+use clockwright_timebase::{Duration, Timestamp, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::BUILT;
 use crate::control::ClockName;
 
 /// The file's name in the state directory.
@@ -23,6 +25,8 @@ const REBOOT_SD: f64 = 1e-6;
 const RESTART_SD: f64 = 20e-9;
 /// No crystal that works is further off than this, s/s.
 const MAX_FREQUENCY: f64 = 1e-3;
+/// No program runs for so long after it was built.
+const MAX_AGE_OF_PROGRAM: Duration = Duration::from_secs(50 * 366 * 86_400);
 
 /// The file, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,8 +40,8 @@ struct Saved {
     frequency_uncertainty_ppm: f64,
     /// Random walk of the frequency, s/s per √s.
     wander: f64,
-    /// When it was saved, by the clock of the time.
-    unix_time_s: u64,
+    /// When it was saved, by that clock, which was synchronised.
+    unix_time_s: i64,
     /// The boot it was learnt in.
     boot_id: Option<String>,
 }
@@ -87,6 +91,10 @@ impl fmt::Display for StateError {
 
 impl std::error::Error for StateError {}
 
+/// What was kept of an earlier run.
+#[derive(Debug)]
+pub(super) struct Kept(Saved);
+
 /// The state file of one daemon.
 #[derive(Debug)]
 pub(super) struct StateFile {
@@ -115,11 +123,11 @@ impl StateFile {
         (file, made)
     }
 
-    /// What was learnt before; `None` if nothing ever was.
+    /// What was kept before; `None` if nothing ever was.
     ///
     /// # Errors
     /// Something was, and cannot be used.
-    pub(super) fn load(&self) -> Result<Option<Learnt>, StateError> {
+    pub(super) fn load(&self) -> Result<Option<Kept>, StateError> {
         let mut text = String::new();
         let read =
             File::open(&self.path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
@@ -142,25 +150,23 @@ impl StateFile {
         if saved.clock != self.clock {
             return Err(StateError::OtherClock(self.path.clone()));
         }
-        saved
-            .learnt(unix_now(), boot_id().as_deref())
-            .map(Some)
-            .map_err(damaged)
+        saved.check().map_err(damaged)?;
+        Ok(Some(Kept(saved)))
     }
 
-    /// Keeps what has been learnt: under another name first, so that a power failure leaves
-    /// either the old file or the new one.
+    /// Keeps what has been learnt, and `now`, by the clock that was disciplined: under another name
+    /// first, so that a power failure leaves either the old file or the new one.
     ///
     /// # Errors
     /// The kernel refused a step.
-    pub(super) fn save(&self, learnt: &Learnt) -> Result<(), StateError> {
+    pub(super) fn save(&self, learnt: &Learnt, now: Timestamp<Utc>) -> Result<(), StateError> {
         let saved = Saved {
             format: FORMAT,
             clock: self.clock.clone(),
             frequency_ppm: learnt.frequency * 1e6,
             frequency_uncertainty_ppm: learnt.frequency_sd * 1e6,
             wander: learnt.wander,
-            unix_time_s: unix_now(),
+            unix_time_s: whole_seconds(now),
             boot_id: boot_id(),
         };
         self.replace(&saved)
@@ -183,31 +189,53 @@ impl StateFile {
     }
 }
 
+impl Kept {
+    /// The time that was known last: it cannot be earlier now.
+    pub(super) const fn saved_at(&self) -> Timestamp<Utc> {
+        Timestamp::from_timespec(self.0.unix_time_s, 0)
+    }
+
+    /// What was learnt, and what it is worth `now`.
+    pub(super) fn learnt(&self, now: Timestamp<Utc>) -> Learnt {
+        self.0.learnt(whole_seconds(now), boot_id().as_deref())
+    }
+}
+
 impl Saved {
-    /// What it is worth now: the frequency has wandered since, and a reboot changed more.
-    fn learnt(&self, now_unix_s: u64, boot_id: Option<&str>) -> Result<Learnt, String> {
-        let frequency = self.frequency_ppm * 1e-6;
-        let saved_sd = self.frequency_uncertainty_ppm * 1e-6;
+    /// Refuses what cannot have been written by this program.
+    fn check(&self) -> Result<(), String> {
         let possible = |sd: f64| sd > 0.0 && sd <= MAX_FREQUENCY;
-        if frequency.is_nan() || frequency.abs() > MAX_FREQUENCY {
+        if self.frequency_ppm.is_nan() || self.frequency_ppm.abs() > MAX_FREQUENCY * 1e6 {
             return Err(format!(
                 "a frequency of {} ppm is impossible",
                 self.frequency_ppm
             ));
         }
-        if !possible(saved_sd) || !possible(self.wander) {
+        if !possible(self.frequency_uncertainty_ppm * 1e-6) || !possible(self.wander) {
             return Err("uncertainty or wander are impossible".to_owned());
         }
-        // By a clock that may have been wrong then or be wrong now; it only makes us less sure.
+        if Timestamp::from_timespec(self.unix_time_s, 0) > BUILT + MAX_AGE_OF_PROGRAM {
+            return Err(format!(
+                "a time of {} s since 1970 is impossible",
+                self.unix_time_s
+            ));
+        }
+        Ok(())
+    }
+
+    /// What it is worth now: the frequency has wandered since, and a reboot changed more.
+    fn learnt(&self, now_unix_s: i64, boot_id: Option<&str>) -> Learnt {
+        let saved_sd = self.frequency_uncertainty_ppm * 1e-6;
+        // The clock may be wrong now; that only makes us less sure.
         let age_s = now_unix_s.abs_diff(self.unix_time_s).min(30 * 86_400) as f64;
         let same_boot = self.boot_id.is_some() && self.boot_id.as_deref() == boot_id;
         let restart_sd = if same_boot { RESTART_SD } else { REBOOT_SD };
         let variance = saved_sd.powi(2) + self.wander.powi(2) * age_s + restart_sd.powi(2);
-        Ok(Learnt {
-            frequency,
+        Learnt {
+            frequency: self.frequency_ppm * 1e-6,
             frequency_sd: variance.sqrt().min(Learnt::default().frequency_sd),
             wander: self.wander,
-        })
+        }
     }
 }
 
@@ -217,10 +245,9 @@ fn boot_id() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-fn unix_now() -> u64 {
-    time::SystemTime::now()
-        .duration_since(time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// Seconds since 1970, rounded down: what is kept is never later than it was.
+fn whole_seconds(instant: Timestamp<Utc>) -> i64 {
+    instant.since_epoch().as_nanos().div_euclid(1_000_000_000)
 }
 
 #[cfg(test)]
@@ -257,13 +284,19 @@ mod tests {
         wander: 2e-10,
     };
 
+    fn now() -> Timestamp<Utc> {
+        BUILT + Duration::from_millis(86_400_999)
+    }
+
     #[test]
     fn what_is_saved_comes_back_a_little_less_sure() {
         let scratch = Scratch::new("round-trip");
         let file = scratch.file(ClockName::System);
         assert!(file.load().unwrap().is_none());
-        file.save(&LEARNT).unwrap();
-        let back = file.load().unwrap().unwrap();
+        file.save(&LEARNT, now()).unwrap();
+        let kept = file.load().unwrap().unwrap();
+        assert_eq!(kept.saved_at(), BUILT + Duration::from_secs(86_400));
+        let back = kept.learnt(now());
         assert!((back.frequency - LEARNT.frequency).abs() < 1e-15);
         assert!(back.frequency_sd > LEARNT.frequency_sd && back.frequency_sd < 30e-9);
         // No draft is left behind.
@@ -281,7 +314,7 @@ mod tests {
             unix_time_s: 1_000_000,
             boot_id: Some("a".to_owned()),
         };
-        let sd = |now, boot| saved.learnt(now, boot).unwrap().frequency_sd;
+        let sd = |now, boot| saved.learnt(now, boot).frequency_sd;
         assert!(sd(1_000_000, Some("a")) < 25e-9);
         assert!(sd(1_000_000, Some("b")) >= REBOOT_SD);
         assert!(sd(1_000_000, None) >= REBOOT_SD);
@@ -292,7 +325,7 @@ mod tests {
     fn damage_is_named_and_survived() {
         let scratch = Scratch::new("damage");
         let file = scratch.file(ClockName::System);
-        file.save(&LEARNT).unwrap();
+        file.save(&LEARNT, now()).unwrap();
         let good = fs::read_to_string(&file.path).unwrap();
         let with = |key: &str, value: serde_json::Value| {
             let mut saved: serde_json::Value = serde_json::from_str(&good).unwrap();
@@ -309,6 +342,7 @@ mod tests {
                 "impossible",
             ),
             (with("wander", 0.0.into()), "impossible"),
+            (with("unix_time_s", i64::MAX.into()), "impossible"),
             ("\u{0}".repeat(100), "expected value"),
         ] {
             fs::write(&file.path, &bad).unwrap();
@@ -323,7 +357,8 @@ mod tests {
     #[test]
     fn what_was_learnt_of_a_virtual_clock_is_not_the_systems() {
         let scratch = Scratch::new("other");
-        scratch.file(ClockName::Virtual).save(&LEARNT).unwrap();
+        let virtual_clock = scratch.file(ClockName::Virtual);
+        virtual_clock.save(&LEARNT, now()).unwrap();
         let error = scratch.file(ClockName::System).load().unwrap_err();
         assert!(matches!(error, StateError::OtherClock(_)));
     }
@@ -332,6 +367,6 @@ mod tests {
     fn a_directory_that_cannot_be_made_says_what_it_costs() {
         let (file, made) = StateFile::new(Path::new("/proc/clockwright"), ClockName::System);
         assert!(made.unwrap_err().to_string().contains("state.directory"));
-        assert!(file.save(&LEARNT).is_err());
+        assert!(file.save(&LEARNT, now()).is_err());
     }
 }

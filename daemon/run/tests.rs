@@ -543,3 +543,34 @@ fn a_clock_that_is_seconds_wrong_is_stepped_once_and_served_right() {
         assert!(source.root_delay_s.is_some_and(|delay| delay > 0.0));
     });
 }
+
+#[test]
+fn a_clock_that_nothing_keeps_starts_from_the_time_that_was_saved() {
+    on_one_thread(async {
+        let directory = scratch();
+        fs::create_dir_all(directory.join("state")).unwrap();
+        // Later than the build of this program, which may have been a moment ago.
+        let now = clockwright_sys::clock::realtime_now();
+        let saved = now.since_epoch().as_secs_f64() + 600.0;
+        fs::write(
+            directory.join("state/drift.json"),
+            format!(
+                r#"{{ "format": 1, "clock": "virtual", "frequency_ppm": 0.0, "wander": 1e-9,
+                      "frequency_uncertainty_ppm": 0.1, "unix_time_s": {saved:.0} }}"#
+            ),
+        )
+        .unwrap();
+        let slow = "[clock]\nkind = 'virtual'\nvirtual = { error = '-365d' }\n";
+        let restored = format!("{}{slow}restore = true\n", source("127.0.0.1", free_port()));
+        let host = Host::start_in(directory, &restored).unwrap();
+        let status = host.status();
+        let error = status.true_error_s.unwrap();
+        assert!((error - 600.0).abs() < 5.0, "{error}");
+        assert!(!status.synchronized && status.stratum == 16, "{status:?}");
+        drop(host);
+
+        let plain = Host::start(&(source("127.0.0.1", free_port()) + slow)).unwrap();
+        let error = plain.status().true_error_s.unwrap();
+        assert!(error < -360.0 * 86_400.0, "{error}");
+    });
+}
