@@ -254,6 +254,7 @@ mod tests {
         Answers {
             name: name.parse().unwrap(),
             address: None,
+            keys: None,
             taken: taken.collect(),
             sent: 4,
             received: 4,

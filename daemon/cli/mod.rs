@@ -8,8 +8,8 @@ mod view;
 use clap::Parser;
 
 pub use args::{
-    CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, DemoHostArgs, FamilyArgs, NtsArgs,
-    ProbeArgs, QueryArgs, RunArgs, SetArgs, SimArgs, ViewArgs,
+    CheckArgs, Cli, Command, DEFAULT_CONFIG, DEFAULT_SOCKET, DemoArgs, DemoHostArgs, FamilyArgs,
+    NtsArgs, ProbeArgs, QueryArgs, RunArgs, SetArgs, SimArgs, ViewArgs,
 };
 pub use exit::Exit;
 

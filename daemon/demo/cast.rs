@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use super::world;
+use super::{certificate, world};
 
 /// How long the prefix of a cable's addresses is.
 pub(super) const fn prefix_len(address: IpAddr) -> u8 {
@@ -71,6 +71,11 @@ pub(super) fn control_socket(name: &str) -> PathBuf {
     directory(name).join("control.sock")
 }
 
+/// The files with which the server proves who it is.
+pub(super) fn certificates() -> certificate::Files {
+    certificate::Files::below(Path::new(world::DIRECTORY))
+}
+
 /// What a host prints.
 pub(super) fn log_file(name: &str) -> PathBuf {
     directory(name).join("log")
@@ -78,10 +83,16 @@ pub(super) fn log_file(name: &str) -> PathBuf {
 
 /// The server's configuration.
 pub(super) fn server_configuration() -> String {
-    let mut text = "[server]\nlisten = [\"0.0.0.0:123\", \"[::]:123\"]\n\
-                    allow = [\"10.83.0.0/16\", \"fd83::/16\"]\n\
-                    local = { stratum = 1 }\n\n"
-        .to_owned();
+    let made = certificates();
+    let mut text = format!(
+        "[server]\nlisten = [\"0.0.0.0:123\", \"[::]:123\"]\n\
+         allow = [\"10.83.0.0/16\", \"fd83::/16\"]\n\
+         local = {{ stratum = 1 }}\n\n\
+         [server.nts]\nlisten = [\"0.0.0.0:4460\", \"[::]:4460\"]\n\
+         certificate = \"{}\"\nkey = \"{}\"\n\n",
+        made.certificate.display(),
+        made.key.display()
+    );
     files(&mut text, SERVER);
     text
 }
@@ -95,9 +106,12 @@ pub(super) fn client_configuration(client: &Client) -> String {
         server_address,
         ..
     } = client;
+    let authority = certificates().authority;
+    let authority = authority.display();
     let initial_error_us = initial_error_s * 1e6;
     let mut text = format!(
-        "[[source]]\nserver = \"{server_address}\"\ninterleaved = true\n\
+        "[[source]]\nserver = \"{server_address}\"\n\
+         nts = {{ trusted_certificates = [\"{authority}\"] }}\ninterleaved = true\n\
          poll = {{ min = \"{POLL}\", max = \"{POLL}\" }}\n\n\
          [clock]\nkind = \"virtual\"\n\
          virtual = {{ error = \"{initial_error_us:.0}us\", drift = \"{drift_ppm}ppm\" }}\n\
@@ -148,6 +162,8 @@ mod tests {
                 crate::config::Host::Address(client.server_address)
             );
             assert!(source.settings.interleaved);
+            let nts = source.settings.nts.as_ref().unwrap();
+            assert_eq!(nts.trusted_certificates, [certificates().authority]);
             assert_eq!(source.settings.poll.max, Poll::new(-2));
             assert_eq!(config.control.socket, control_socket(client.name));
         }

@@ -7,6 +7,7 @@
 //! end with the one that started them (`launch.rs`), so nothing is left behind, however it ends.
 
 mod cast;
+mod certificate;
 mod host;
 mod launch;
 mod netns;
@@ -28,6 +29,7 @@ use nix::sys::signal::Signal;
 use crate::cli::{DemoArgs, DemoHostArgs, Exit};
 use crate::control::{AskError, Request, SourceReport, StatusReport, ask};
 use crate::output::{after_writing, complain};
+use certificate::CertificateError;
 use cast::{CLIENTS, SERVER, client_configuration, control_socket, server_configuration};
 use host::{Host, HostError};
 use network::{Network, NetworkError};
@@ -45,6 +47,7 @@ const STARTED_WITHIN: Duration = Duration::from_secs(10);
 enum DemoError {
     World(WorldError),
     Network(NetworkError),
+    Certificate(CertificateError),
     Host(HostError),
     /// A daemon runs and does not answer, or not as it should.
     Silent(&'static str, AskError),
@@ -59,6 +62,7 @@ impl fmt::Display for DemoError {
         match self {
             Self::World(error) => error.fmt(f),
             Self::Network(error) => error.fmt(f),
+            Self::Certificate(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
             Self::Silent(name, why) => write!(f, "the daemon of {name} does not answer: {why}"),
             Self::NoTruth(name) => {
@@ -143,6 +147,8 @@ impl Show {
     /// Lays the network and starts the hosts, the server before those who will ask it.
     fn open() -> Result<Self, DemoError> {
         let network = Network::lay().map_err(DemoError::Network)?;
+        let addresses = CLIENTS.map(|client| client.server_address);
+        certificate::write(&cast::certificates(), &addresses).map_err(DemoError::Certificate)?;
         let mut server = Host::start(SERVER, &network.server, &server_configuration(), true)?;
         wait_until_answering(&mut server)?;
         let mut hosts = vec![server];

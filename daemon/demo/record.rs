@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::cast::Client;
 use super::screen::goal;
-use crate::control::{SourceReport, StampReport, StatusReport};
+use crate::control::{AuthReport, SourceReport, StampReport, StatusReport};
 use crate::output::si::span;
 
 /// The true error that a client must get below, and stay below, s.
@@ -34,6 +34,8 @@ pub(super) struct Reading {
     pub synchronized: bool,
     /// Was the last exchange with the server in interleaved mode?
     pub interleaved: bool,
+    /// Are the server and its replies authenticated by NTS?
+    pub authenticated: bool,
     /// Who stamped the last request's departure.
     pub tx_stamp: Option<StampReport>,
     /// Who stamped the last reply's arrival.
@@ -57,6 +59,7 @@ impl Reading {
             frequency_ppm: status.frequency_ppm,
             synchronized: status.synchronized,
             interleaved: source.is_some_and(|source| source.interleaved),
+            authenticated: source.is_some_and(|source| source.auth == AuthReport::Nts),
             tx_stamp: source.and_then(|source| source.tx_stamp),
             rx_stamp: source.and_then(|source| source.rx_stamp),
         })
@@ -165,6 +168,7 @@ impl Record {
             bounds_checked: self.promises,
             bounds_violated: self.broken_promises,
             interleaved: last.is_some_and(|reading| reading.interleaved),
+            authenticated: last.is_some_and(|reading| reading.authenticated),
             tx_stamp: last.and_then(|reading| reading.tx_stamp),
             rx_stamp: last.and_then(|reading| reading.rx_stamp),
             failures: self.failures().iter().map(Failure::to_string).collect(),
@@ -195,6 +199,9 @@ impl Record {
         if !last.interleaved {
             failures.push(Failure::Basic);
         }
+        if !last.authenticated {
+            failures.push(Failure::Plain);
+        }
         for (direction, stamp) in [("request", last.tx_stamp), ("reply", last.rx_stamp)] {
             if !matches!(stamp, Some(StampReport::Kernel | StampReport::Hardware)) {
                 failures.push(Failure::PoorStamp(direction, stamp));
@@ -214,6 +221,7 @@ enum Failure {
     NoPromise,
     BrokenPromises(u64, u64),
     Basic,
+    Plain,
     PoorStamp(&'static str, Option<StampReport>),
 }
 
@@ -247,6 +255,7 @@ impl fmt::Display for Failure {
                 "it was further off than it promised in {broken} of {promises} readings"
             ),
             Self::Basic => f.write_str("it did not get into interleaved mode"),
+            Self::Plain => f.write_str("its server did not prove who it is"),
             Self::PoorStamp(direction, None) => {
                 write!(f, "nobody timestamped its last {direction}")
             }
@@ -288,6 +297,8 @@ pub(super) struct Verdict {
     pub bounds_violated: u64,
     /// Was the last exchange in interleaved mode?
     pub interleaved: bool,
+    /// Were the server and its replies authenticated by NTS?
+    pub authenticated: bool,
     /// Who stamped the last request's departure.
     pub tx_stamp: Option<StampReport>,
     /// Who stamped the last reply's arrival.
@@ -309,6 +320,7 @@ impl Reading {
             frequency_ppm: bound.map(|_| -31.0),
             synchronized: bound.is_some(),
             interleaved: true,
+            authenticated: true,
             tx_stamp: Some(StampReport::Kernel),
             rx_stamp: Some(StampReport::Kernel),
         }
@@ -415,12 +427,14 @@ mod tests {
         let mut readings = convergence(20.0);
         if let Some(last) = readings.last_mut() {
             last.interleaved = false;
+            last.authenticated = false;
             last.tx_stamp = Some(StampReport::Daemon);
             last.rx_stamp = None;
         }
         let failures = verdict(readings).failures;
-        assert_eq!(failures.len(), 3);
-        assert!(failures[1].contains("by the daemon"), "{failures:?}");
+        assert_eq!(failures.len(), 4);
+        assert!(failures[1].contains("prove who it is"), "{failures:?}");
+        assert!(failures[2].contains("by the daemon"), "{failures:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn frame(records: &[Record], elapsed_s: f64, seconds: u32, paint: Pai
             record.client.name,
             curve(record),
             record.last().map_or_else(String::new, |last| path(
-                last.interleaved,
+                (last.authenticated, last.interleaved),
                 last.tx_stamp,
                 last.rx_stamp
             ))
@@ -107,9 +107,18 @@ fn row(record: &Record) -> Vec<Cell> {
     ]
 }
 
-/// How requests and replies travel: `interleaved, kernel stamps`.
-fn path(interleaved: bool, tx: Option<StampReport>, rx: Option<StampReport>) -> String {
-    let mode = if interleaved { "interleaved" } else { "basic" };
+/// How requests and replies travel: `NTS, interleaved, kernel stamps`.
+fn path(
+    (authenticated, interleaved): (bool, bool),
+    tx: Option<StampReport>,
+    rx: Option<StampReport>,
+) -> String {
+    let mode = match (authenticated, interleaved) {
+        (true, true) => "NTS, interleaved",
+        (true, false) => "NTS, basic",
+        (false, true) => "interleaved",
+        (false, false) => "basic",
+    };
     match (tx, rx) {
         (Some(tx), Some(rx)) if tx == rx => format!("{mode}, {} stamps", tx.name()),
         (Some(tx), Some(rx)) => format!("{mode}, {}/{} stamps", tx.name(), rx.name()),
@@ -208,7 +217,7 @@ fn story(verdict: &Verdict) -> String {
 fn promises(verdict: &Verdict) -> String {
     let checked = verdict.bounds_checked;
     let kept = checked - verdict.bounds_violated;
-    let path = path(verdict.interleaved, verdict.tx_stamp, verdict.rx_stamp);
+    let path = path((verdict.authenticated, verdict.interleaved), verdict.tx_stamp, verdict.rx_stamp);
     format!("promise kept {kept} of {checked} times; {path}")
 }
 

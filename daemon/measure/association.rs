@@ -131,12 +131,7 @@ impl Association {
 
     /// Keys have been established for asking `server`, which need not be the one that was asked so
     /// far.
-    pub fn keys_established(
-        &mut self,
-        session: Session,
-        server: SocketAddr,
-        now: Timestamp<Raw>,
-    ) {
+    pub fn keys_established(&mut self, session: Session, server: SocketAddr, now: Timestamp<Raw>) {
         if server != self.server {
             self.server = server;
             self.interface = None;

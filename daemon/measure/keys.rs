@@ -31,7 +31,10 @@ impl fmt::Display for NoKeys {
         match self {
             Self::Establishment(failure) => failure.fmt(f),
             Self::Unresolved(name, why) => {
-                write!(f, "the server of keys names {name} as the NTP server: {why}")
+                write!(
+                    f,
+                    "the server of keys names {name} as the NTP server: {why}"
+                )
             }
         }
     }

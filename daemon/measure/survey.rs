@@ -283,12 +283,7 @@ struct Inquiry<'p> {
 }
 
 impl<'p> Inquiry<'p> {
-    fn new(
-        name: ServerName,
-        found: Result<Found, Trouble>,
-        owner: u32,
-        plan: &'p Plan,
-    ) -> Self {
+    fn new(name: ServerName, found: Result<Found, Trouble>, owner: u32, plan: &'p Plan) -> Self {
         let (addresses, keys, trouble) = match found {
             Ok(Found { addresses, keys }) => (addresses, keys, None),
             Err(trouble) => (Vec::new(), None, Some(trouble)),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::control::{
     AuthEntry, AuthReport, ClockName, FallbackReport, InterfaceReport, KeyServerReport, KindReport,
-    LeapReport, PhcReport, RxReport, ServerReport, SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering,
-    TimestampsReport, TransportReport, TxStampReport,
+    LeapReport, PhcReport, RxReport, ServerReport, SourceReport, SourceState, StampCounts,
+    StampReport, StatusReport, Steering, TimestampsReport, TransportReport, TxStampReport,
 };
 use crate::probe::{ClockProbe, InterfaceProbe, ProbeReport, Stamping};
 

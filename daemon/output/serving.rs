@@ -21,7 +21,12 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         let mut table = rows();
         count(&mut table, "answered", answered, "");
         count(&mut table, "interleaved", report.interleaved, "of these");
-        count(&mut table, "authenticated", report.authenticated, "of these");
+        count(
+            &mut table,
+            "authenticated",
+            report.authenticated,
+            "of these",
+        );
         count(
             &mut table,
             "NAKs",
@@ -30,7 +35,12 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         );
         count(&mut table, "not allowed", report.denied, "server.allow");
         reasons(&mut table, &report.dropped);
-        count_if_any(&mut table, "not sent", report.unsent, "refused by the kernel");
+        count_if_any(
+            &mut table,
+            "not sent",
+            report.unsent,
+            "refused by the kernel",
+        );
         lines.extend(table.lines(paint));
     }
     if let Some(keys) = &report.key_establishment {
@@ -47,10 +57,18 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
 fn key_rows(keys: &KeyServerReport) -> Table {
     let mut table = rows();
     count(&mut table, "established", keys.established, "");
-    count(&mut table, "handshakes", keys.accepted, "TLS and ALPN agreed");
+    count(
+        &mut table,
+        "handshakes",
+        keys.accepted,
+        "TLS and ALPN agreed",
+    );
     count(&mut table, "open", keys.open.into(), "connections");
     reasons(&mut table, &keys.refused);
-    let others = format!("and {} more open cookies", keys.cookie_keys.saturating_sub(1));
+    let others = format!(
+        "and {} more open cookies",
+        keys.cookie_keys.saturating_sub(1)
+    );
     table.row(vec![
         "  cookie key".into(),
         printable(&keys.cookie_key).into_owned().into(),

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clockwright_discipline::{ClockReading, Discipline, SourceId};
-use clockwright_ntp::KissCode;
 use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::link::Change;
@@ -25,12 +24,12 @@ use super::sources::{Sources, Turnover};
 use super::stamping::Stamper;
 use super::state::StateFile;
 use super::watch::Disruption;
-use crate::clock::{Clock, EARLIEST};
+use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
 use crate::control::Steering;
 use crate::interfaces::Interfaces;
 use crate::measure::{
-    Event, Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
+    Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
 };
 use crate::output::si::signed;
 
@@ -118,6 +117,8 @@ pub(super) struct Parts {
     pub(super) discipline: Discipline,
     /// Where that is kept.
     pub(super) state: StateFile,
+    /// A time that is surely past.
+    pub(super) lower_bound: Timestamp<Utc>,
     /// Where keys and cookies are kept, and what was.
     pub(super) sessions: (SessionsFile, Vec<SavedSession>),
     /// The interfaces that stamp.
@@ -156,7 +157,7 @@ impl Daemon {
             sessions: parts.sessions.0,
             save_at: now + SAVE_EVERY,
             findings: parts.findings,
-            lower_bound: EARLIEST,
+            lower_bound: parts.lower_bound,
             was_synchronized: false,
             told_synchronized: None,
             told_leap: KernelLeap::None,
@@ -364,111 +365,6 @@ impl Daemon {
         }
     }
 
-    /// Takes in what an association has to say.
-    pub(super) fn handle_events(&mut self, id: SourceId) {
-        while let Some(event) = self
-            .sources
-            .member_mut(id)
-            .and_then(|member| member.asked.poll_event())
-        {
-            self.handle_event(id, event);
-        }
-    }
-
-    fn handle_event(&mut self, id: SourceId, event: Event) {
-        let now = self.clock.timescale().now();
-        match event {
-            Event::Exchange(exchange) => {
-                self.take_exchange(id, &exchange);
-                return;
-            }
-            Event::Reachable(reachable) => {
-                self.handle_reachability(id, reachable);
-                return;
-            }
-            Event::KeysWanted => {
-                self.establish_keys(id);
-                return;
-            }
-            _ => {}
-        }
-        let Some((source, member)) = self.sources.find(id) else {
-            return;
-        };
-        let name = source.member_name(member);
-        let Some(member) = self.sources.member_mut(id) else {
-            return;
-        };
-        match event {
-            Event::Kiss(code) => {
-                member.kiss = Some(code);
-                if let Some(leave) = self.limiter.leave("kiss", now) {
-                    warn!("{name}: {}{leave}", explain(code));
-                }
-                if matches!(code, KissCode::Deny | KissCode::Restrict) {
-                    self.sources.silent(id, now);
-                }
-            }
-            Event::Unusable(rejection) | Event::Refused(rejection) => {
-                member.refused = Some(rejection);
-                member.last_rejection = Some(rejection);
-                if let Some(leave) = self.limiter.leave("refused", now) {
-                    debug!("{name}: packet refused: {rejection}{leave}");
-                }
-            }
-            Event::Failed(failure) => {
-                let failure = failure.to_string();
-                if let Some(leave) = self.limiter.leave("failed", now) {
-                    warn!("{name}: {failure}{leave}");
-                }
-                member.last_error = Some(failure);
-            }
-            Event::Doubted(why) => {
-                if let Some(leave) = self.limiter.leave("stamp", now) {
-                    warn!(
-                        "{name}: a kernel timestamp cannot be right: it is {why}; the daemon's own \
-                         is used. Was the system clock set?{leave}"
-                    );
-                }
-            }
-            Event::Exchange(_) | Event::Reachable(_) | Event::KeysWanted => {}
-        }
-    }
-
-    /// A server has stopped answering, or answers again.
-    fn handle_reachability(&mut self, id: SourceId, reachable: bool) {
-        let now = self.clock.timescale().now();
-        self.discipline.set_reachable(id, reachable);
-        let Some((source, member)) = self.sources.find(id) else {
-            return;
-        };
-        let name = source.member_name(member);
-        let leave = self.limiter.leave("reach", now);
-        if reachable {
-            if let Some(leave) = leave {
-                info!("{name}: answers{leave}");
-            }
-            return;
-        }
-        if let Some(leave) = leave {
-            let hint = match (&member.last_error, &member.refused) {
-                (Some(error), _) => format!(": {error}"),
-                (None, Some(rejection)) => format!(" with anything usable: {rejection}"),
-                (None, None) if member.asked.is_asked_over_ptp_only() => {
-                    ": it may not answer NTP over PTP, which `timestamping.ptp_transport` or its \
-                     port demands, it may be down, or a firewall drops UDP port 319 on the way"
-                        .to_owned()
-                }
-                (None, None) => {
-                    ": it may be down, or a firewall drops UDP packets on the way".to_owned()
-                }
-            };
-            warn!("{name}: eight requests were not answered{hint}{leave}");
-        }
-        self.sources.silent(id, now);
-        self.judge();
-    }
-
     /// The host slept, or somebody set the system clock.
     pub(super) fn handle_disruption(&mut self, disruption: Disruption) {
         let now = self.clock.timescale().now();
@@ -583,18 +479,4 @@ impl Drop for Daemon {
 
 fn show(by: Duration) -> String {
     signed(by.as_secs_f64())
-}
-
-/// A kiss code in words.
-pub(super) fn explain(code: KissCode) -> String {
-    match code {
-        KissCode::Rate => "asks to be asked less often (RATE); it is".to_owned(),
-        KissCode::Deny | KissCode::Restrict => {
-            format!("denies service ({code}): ask its operator, or use another server")
-        }
-        KissCode::NtsNak => "cannot open our cookie (NTSN), or somebody pretends to be it; if the \
-                             next request brings nothing authentic, keys are established anew"
-            .to_owned(),
-        KissCode::Other(_) => format!("answered with kiss code {code}"),
-    }
 }

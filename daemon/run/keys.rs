@@ -136,7 +136,7 @@ impl Daemon {
         self.sources.silent(id, now);
     }
 
-    fn judge_certificates(&mut self) {}
+    pub(super) fn judge_certificates(&mut self) {}
 
     /// Keeps keys and cookies for the next start. Nothing can be asked afterwards.
     pub(super) fn save_sessions(&mut self) {

@@ -373,7 +373,10 @@ mod tests {
     #[test]
     fn what_others_could_read_is_not_used() {
         let scratch = Scratch::new("exposed");
-        scratch.file().save(&[saved(Algorithm::AesSivCmac256)]).unwrap();
+        scratch
+            .file()
+            .save(&[saved(Algorithm::AesSivCmac256)])
+            .unwrap();
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o640)).unwrap();
         let error = scratch.file().take().unwrap_err();
         assert!(matches!(error, SessionsError::Exposed(_, 0o640)), "{error}");

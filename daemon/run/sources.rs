@@ -389,7 +389,8 @@ fn take_remembered(
     server: SocketAddr,
 ) -> Option<SavedSession> {
     let name = address.host.to_string();
-    let fits = |saved: &SavedSession| saved.name == name && saved.key_server.port() == server.port();
+    let fits =
+        |saved: &SavedSession| saved.name == name && saved.key_server.port() == server.port();
     let same = remembered
         .iter()
         .position(|saved| fits(saved) && saved.key_server == server);

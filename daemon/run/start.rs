@@ -84,8 +84,8 @@ pub(super) fn start(
         warn!("{error}");
     }
     let kept = kept(&state);
+    let lower_bound = lower_bound(kept.as_ref().map(Kept::saved_at));
     if config.clock.restore {
-        let lower_bound = lower_bound(kept.as_ref().map(Kept::saved_at));
         restore_clock(clock.as_mut(), lower_bound);
     }
     let discipline = Discipline::new(Rules {
@@ -111,6 +111,7 @@ pub(super) fn start(
         clock,
         discipline,
         state,
+        lower_bound,
         sessions: (sessions, remembered),
         interfaces,
         wakes,

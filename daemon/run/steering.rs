@@ -185,6 +185,10 @@ impl Daemon {
             error!("the kernel cannot be told how good the clock is: {failure}{leave}");
         }
         self.told_leap = leap;
+        if status.synchronized && !self.was_synchronized {
+            self.was_synchronized = true;
+            self.judge_certificates();
+        }
         let before = self.told_synchronized.replace(status.synchronized);
         if before == Some(status.synchronized) {
             return;

@@ -8,7 +8,8 @@ use clockwright_ntp::{ClientStatistics, Exchange, Leap, Rejection, Transport};
 use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Poll};
 
-use super::daemon::{Daemon, explain};
+use super::daemon::Daemon;
+use super::events::explain;
 use super::sources::{Member, Source};
 use crate::config::SourceKind;
 use crate::control::{

@@ -152,6 +152,7 @@ fn both_clocks_converge_and_the_bound_always_holds() {
         }
         let last = seen[seen.len() - 1];
         assert_eq!(last["interleaved"], true, "{last}");
+        assert_eq!(last["authenticated"], true, "{last}");
         assert_eq!(last["tx_stamp"], "kernel", "{last}");
         assert_eq!(last["rx_stamp"], "kernel", "{last}");
     }

@@ -1,0 +1,129 @@
+//! What happens to the servers being asked, and what follows from it.
+
+use clockwright_discipline::SourceId;
+use clockwright_ntp::KissCode;
+use tracing::{debug, info, warn};
+
+use super::daemon::Daemon;
+use crate::measure::Event;
+
+impl Daemon {
+    /// Takes in what an association has to say.
+    pub(super) fn handle_events(&mut self, id: SourceId) {
+        while let Some(event) = self
+            .sources
+            .member_mut(id)
+            .and_then(|member| member.asked.poll_event())
+        {
+            self.handle_event(id, event);
+        }
+    }
+
+    fn handle_event(&mut self, id: SourceId, event: Event) {
+        let now = self.clock.timescale().now();
+        match event {
+            Event::Exchange(exchange) => {
+                self.take_exchange(id, &exchange);
+                return;
+            }
+            Event::Reachable(reachable) => {
+                self.handle_reachability(id, reachable);
+                return;
+            }
+            Event::KeysWanted => {
+                self.establish_keys(id);
+                return;
+            }
+            _ => {}
+        }
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let name = source.member_name(member);
+        let Some(member) = self.sources.member_mut(id) else {
+            return;
+        };
+        match event {
+            Event::Kiss(code) => {
+                member.kiss = Some(code);
+                if let Some(leave) = self.limiter.leave("kiss", now) {
+                    warn!("{name}: {}{leave}", explain(code));
+                }
+                if matches!(code, KissCode::Deny | KissCode::Restrict) {
+                    self.sources.silent(id, now);
+                }
+            }
+            Event::Unusable(rejection) | Event::Refused(rejection) => {
+                member.refused = Some(rejection);
+                member.last_rejection = Some(rejection);
+                if let Some(leave) = self.limiter.leave("refused", now) {
+                    debug!("{name}: packet refused: {rejection}{leave}");
+                }
+            }
+            Event::Failed(failure) => {
+                let failure = failure.to_string();
+                if let Some(leave) = self.limiter.leave("failed", now) {
+                    warn!("{name}: {failure}{leave}");
+                }
+                member.last_error = Some(failure);
+            }
+            Event::Doubted(why) => {
+                if let Some(leave) = self.limiter.leave("stamp", now) {
+                    warn!(
+                        "{name}: a kernel timestamp cannot be right: it is {why}; the daemon's own \
+                         is used. Was the system clock set?{leave}"
+                    );
+                }
+            }
+            Event::Exchange(_) | Event::Reachable(_) | Event::KeysWanted => {}
+        }
+    }
+
+    /// A server has stopped answering, or answers again.
+    fn handle_reachability(&mut self, id: SourceId, reachable: bool) {
+        let now = self.clock.timescale().now();
+        self.discipline.set_reachable(id, reachable);
+        let Some((source, member)) = self.sources.find(id) else {
+            return;
+        };
+        let name = source.member_name(member);
+        let leave = self.limiter.leave("reach", now);
+        if reachable {
+            if let Some(leave) = leave {
+                info!("{name}: answers{leave}");
+            }
+            return;
+        }
+        if let Some(leave) = leave {
+            let hint = match (&member.last_error, &member.refused) {
+                (Some(error), _) => format!(": {error}"),
+                (None, Some(rejection)) => format!(" with anything usable: {rejection}"),
+                (None, None) if member.asked.is_asked_over_ptp_only() => {
+                    ": it may not answer NTP over PTP, which `timestamping.ptp_transport` or its \
+                     port demands, it may be down, or a firewall drops UDP port 319 on the way"
+                        .to_owned()
+                }
+                (None, None) => {
+                    ": it may be down, or a firewall drops UDP packets on the way".to_owned()
+                }
+            };
+            warn!("{name}: eight requests were not answered{hint}{leave}");
+        }
+        self.sources.silent(id, now);
+        self.judge();
+    }
+}
+
+/// A kiss code in words.
+pub(super) fn explain(code: KissCode) -> String {
+    match code {
+        KissCode::Rate => "asks to be asked less often (RATE); it is".to_owned(),
+        KissCode::Deny | KissCode::Restrict => {
+            format!("denies service ({code}): ask its operator, or use another server")
+        }
+        KissCode::NtsNak => "cannot open our cookie (NTSN), or somebody pretends to be it; if the \
+                             next request brings nothing authentic, keys are established anew"
+            .to_owned(),
+        KissCode::Other(_) => format!("answered with kiss code {code}"),
+    }
+}
