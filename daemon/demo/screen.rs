@@ -7,7 +7,7 @@ use crate::output::si::{ppm, signed, span};
 use crate::output::{Align, Cell, Paint, Style, Table};
 
 /// Marks in a curve of the true error.
-const CURVE_WIDTH: usize = 34;
+const CURVE_WIDTH: usize = 30;
 /// The errors at the bottom and the top of a curve, powers of ten of a second.
 const CURVE_DECADES: (f64, f64) = (-7.0, -2.0);
 /// A curve's marks, the smallest error first.
@@ -107,15 +107,15 @@ fn row(record: &Record) -> Vec<Cell> {
     ]
 }
 
-/// How requests and replies travel: `NTS, interleaved, kernel stamps`.
+/// How requests and replies travel: `NTS interleaved, kernel stamps`.
 fn path(
     (authenticated, interleaved): (bool, bool),
     tx: Option<StampReport>,
     rx: Option<StampReport>,
 ) -> String {
     let mode = match (authenticated, interleaved) {
-        (true, true) => "NTS, interleaved",
-        (true, false) => "NTS, basic",
+        (true, true) => "NTS interleaved",
+        (true, false) => "NTS basic",
         (false, true) => "interleaved",
         (false, false) => "basic",
     };

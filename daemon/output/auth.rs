@@ -94,9 +94,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "source                         mode  established  algorithm         key      age  attempts  NAKs  cookies   each  what is amiss",
-                "time1.example.net (192.0.2.1)  nts             1  AES-128-GCM-SIV  128 bit  12 min         0     0        8   68 B",
-                "time2.example.net (192.0.2.2)  nts             0  -                      -       -         3     2        0      -  no answer on TCP port 4460",
+                "source                         mode  established  algorithm            key     age  attempts  NAKs  cookies  each  what is amiss",
+                "time1.example.net (192.0.2.1)  nts             1  AES-128-GCM-SIV  128 bit  12 min         0     0        8  68 B",
+                "time2.example.net (192.0.2.2)  nts             0  -                      -       -         3     2        0     -  no answer on TCP port 4460",
                 "192.0.2.9                      none",
             ]
         );
