@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use clockwright_discipline::{
-    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, StepPolicy, Upstream,
+    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, Standing,
+    StepPolicy, Upstream,
 };
 use clockwright_ntp::{
     Entropy, Leap, ReferenceId, ReplyBuffer, Server, ServerConfig, SystemVariables,
@@ -66,7 +67,8 @@ fn discipline(c: &mut Criterion) {
     });
     let poll = (Poll::new(0), Poll::new(0));
     let id = SourceId(0);
-    discipline.add_source(id, SourceOptions { poll }, Timestamp::EPOCH);
+    let standing = Standing::Ordinary;
+    discipline.add_source(id, SourceOptions { poll, standing }, Timestamp::EPOCH);
     let utc = Timestamp::from_timespec(1_795_392_000, 0);
     let mut now = Timestamp::EPOCH;
     let mut noise = 0_i64;

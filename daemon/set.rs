@@ -4,8 +4,8 @@ use std::fmt;
 use std::thread::sleep;
 
 use clockwright_discipline::{
-    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, State, StepPolicy,
-    Upstream,
+    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, Standing, State,
+    StepPolicy, Upstream,
 };
 use clockwright_sys::adjust::{self, AdjustError};
 use clockwright_sys::clock::ClockId;
@@ -165,7 +165,8 @@ fn decide(
             said.push(format!("{}: {trouble}", shown(server)));
         } else {
             let poll = (Poll::MIN, Poll::MAX);
-            discipline.add_source(id, SourceOptions { poll }, reading.raw);
+            let standing = Standing::Ordinary;
+            discipline.add_source(id, SourceOptions { poll, standing }, reading.raw);
             asked.push((id, server));
         }
     }

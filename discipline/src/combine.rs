@@ -55,6 +55,40 @@ pub(crate) fn combine(parts: &[Part]) -> Option<SourceEstimate> {
     })
 }
 
+/// What those with a voice and others make together. The others have been found to lie within what
+/// the voices agree on, and so does the combined offset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Together {
+    /// Uncertain by as much as the voices alone are: whoever forges a source can also forge how
+    /// quiet it is.
+    pub(crate) estimate: SourceEstimate,
+    /// By how much the others have changed the frequency, s/s; not negative.
+    pub(crate) pull: f64,
+}
+
+/// Combines them all; the frequency stays within three deviations of what the voices say. `None`
+/// without a voice.
+pub(crate) fn combine_with(voices: &[Part], others: &[Part]) -> Option<Together> {
+    let ours = combine(voices)?;
+    if others.is_empty() {
+        return Some(Together {
+            estimate: ours,
+            pull: 0.0,
+        });
+    }
+    let all = combine(&[voices, others].concat())?;
+    let most = 3.0 * ours.frequency_sd();
+    let change = (all.frequency - ours.frequency).max(-most).min(most);
+    Some(Together {
+        estimate: SourceEstimate {
+            offset: all.offset,
+            frequency: ours.frequency + change,
+            ..ours
+        },
+        pull: change.abs(),
+    })
+}
+
 fn offset_variance(part: &Part) -> f64 {
     let noise = part.estimate.covariance.phase.max(1e-24);
     noise + (ASYMMETRY * part.distance_s).powi(2)
@@ -99,5 +133,26 @@ mod tests {
     #[test]
     fn no_sources_no_estimate() {
         assert!(combine(&[]).is_none());
+        assert!(combine_with(&[], &[part(0, 1e-6, 1e-4)]).is_none());
+    }
+
+    #[test]
+    fn those_without_a_voice_change_the_frequency_no_more_than_is_uncertain_anyway() {
+        let voice = part(0, 1e-6, 1e-4);
+        let with = |frequency: f64| {
+            let mut other = part(20, 1e-7, 1e-5);
+            other.estimate.frequency = frequency;
+            other.estimate.covariance.frequency = 1e-24;
+            combine_with(&[voice], &[other]).unwrap()
+        };
+        let sd = voice.estimate.frequency_sd();
+        for (frequency, expected) in [(1e-10, 1e-10), (1e-3, 3.0 * sd), (-1e-3, -3.0 * sd)] {
+            let together = with(frequency);
+            let found = together.estimate.frequency;
+            assert!((found - expected).abs() < 0.01 * sd, "{frequency}: {found}");
+            assert!((together.pull - found.abs()).abs() < 1e-18);
+            assert!(together.estimate.offset > Duration::from_micros(15));
+            assert_eq!(together.estimate.covariance, voice.estimate.covariance);
+        }
     }
 }

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 
-use crate::combine::{Part, combine};
+use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
-use crate::filter::{LEAST_DRIFT, Prior, SourceFilter, Verdict};
+use crate::filter::{LEAST_DRIFT, Prior, Verdict};
+use crate::part::{Reason, State};
 use crate::pi::Loop;
 use crate::poll;
 use crate::sample::{Leap, Sample, Upstream};
-use crate::select::{Reason, State, Voter, select};
+use crate::select::{Voter, select};
+use crate::source::{Source, SourceOptions, Standing};
 use crate::status::{SourceStatus, Status};
 
-/// Samples that a source must have given before it is believed.
-const ENOUGH: u32 = 3;
 /// How long the first source waits for the others to contradict it, s.
 const WAIT_FOR_OTHERS_S: i64 = 5;
 /// Samples between changes of a source's poll interval.
@@ -83,13 +83,6 @@ impl ClockReading {
     }
 }
 
-/// How to treat one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceOptions {
-    /// The shortest and the longest poll interval to wish for.
-    pub poll: (Poll, Poll),
-}
-
 /// Something to carry out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
@@ -112,24 +105,6 @@ pub enum Action {
     },
 }
 
-#[derive(Debug)]
-struct Source {
-    filter: SourceFilter,
-    options: SourceOptions,
-    poll: Poll,
-    poll_changed_at: u32,
-    reachable: bool,
-    added: Timestamp<Raw>,
-    state: State,
-    reason: Reason,
-}
-
-impl Source {
-    fn has_enough(&self) -> bool {
-        self.filter.count() >= ENOUGH
-    }
-}
-
 /// What the clock was last set from; outlives the sources.
 #[derive(Debug, Clone, Copy)]
 struct Reference {
@@ -138,6 +113,8 @@ struct Reference {
     upstream: Upstream,
     root_delay_s: f64,
     distance_s: f64,
+    /// By how much sources without a voice have changed the frequency, s/s.
+    pull: f64,
 }
 
 impl Reference {
@@ -145,7 +122,7 @@ impl Reference {
     fn distance_at(&self, at: Timestamp<Raw>) -> f64 {
         let age = (at - self.estimate.at).as_secs_f64().max(0.0);
         let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
-        self.distance_s + 3.0 * more + LEAST_DRIFT * age
+        self.distance_s + 3.0 * more + (LEAST_DRIFT + self.pull) * age
     }
 }
 
@@ -185,27 +162,26 @@ impl Discipline {
 
     /// Adds a source that has said nothing yet. A source of the same id is replaced.
     pub fn add_source(&mut self, id: SourceId, options: SourceOptions, now: Timestamp<Raw>) {
-        let source = Source {
-            filter: SourceFilter::new(self.prior()),
-            options,
-            poll: options.poll.0,
-            poll_changed_at: 0,
-            reachable: true,
-            added: now,
-            state: State::Waiting,
-            reason: Reason::FewSamples {
-                have: 0,
-                need: ENOUGH,
-            },
-        };
+        let source = Source::new(options, self.prior(), now);
         self.sources.insert(id, source);
     }
 
     /// Changes how a source is treated; what is known of it stays.
-    pub fn set_options(&mut self, id: SourceId, options: SourceOptions) {
+    pub fn set_options(&mut self, id: SourceId, options: SourceOptions, now: Timestamp<Raw>) {
         if let Some(source) = self.sources.get_mut(&id) {
             source.options = options;
             source.poll = source.poll.clamp(options.poll.0, options.poll.1);
+            self.judge_sources(now);
+        }
+    }
+
+    /// Says whether a source has shown that it is who it should be, as it counts to have when it
+    /// is added. Until it has, it is measured, and neither followed nor waited for; whatever its
+    /// standing, which it has again afterwards.
+    pub fn set_proven(&mut self, id: SourceId, proven: bool, now: Timestamp<Raw>) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.proven = proven;
+            self.judge_sources(now);
         }
     }
 
@@ -224,11 +200,7 @@ impl Discipline {
         self.first_enough = None;
         self.updates = 0;
         for source in self.sources.values_mut() {
-            source.filter = SourceFilter::new(prior);
-            source.poll_changed_at = 0;
-            source.added = now;
-            let (have, need) = (0, ENOUGH);
-            (source.state, source.reason) = (State::Waiting, Reason::FewSamples { have, need });
+            source.restart(prior, now);
         }
         let frequency = prior.frequency;
         self.pi = Loop::new(frequency, self.config.max_slew);
@@ -264,11 +236,7 @@ impl Discipline {
         }
         self.adapt_poll(id, verdict);
         self.judge_sources(reading.raw);
-        let believed = self
-            .sources
-            .get(&id)
-            .is_some_and(|source| matches!(source.state, State::Selected | State::Combined));
-        if believed {
+        if self.sources.get(&id).is_some_and(Source::is_believed) {
             self.update_clock(reading);
         }
         Some(verdict)
@@ -355,12 +323,12 @@ impl Discipline {
         })
     }
 
-    /// The leap second that most believed sources announce.
+    /// The leap second that most of the believed sources with a voice announce.
     pub fn leap(&self) -> Leap {
         let believed: Vec<Leap> = self
             .sources
             .values()
-            .filter(|source| matches!(source.state, State::Selected | State::Combined))
+            .filter(|source| source.is_believed() && source.has_voice())
             .map(|source| source.filter.upstream().leap)
             .collect();
         [Leap::Insert, Leap::Delete]
@@ -435,12 +403,9 @@ impl Discipline {
             }
             let estimate = source.filter.estimate().map(|e| e.carried_to(now));
             let distance_s = source.filter.root_distance_s(now);
-            let (Some(estimate), Some(distance_s), true) =
-                (estimate, distance_s, source.has_enough())
+            let (true, Some(estimate), Some(distance_s)) =
+                (source.judge_alone(), estimate, distance_s)
             else {
-                let have = source.filter.count();
-                source.state = State::Waiting;
-                source.reason = Reason::FewSamples { have, need: ENOUGH };
                 continue;
             };
             if waiting {
@@ -452,6 +417,7 @@ impl Discipline {
                 id: *id,
                 offset_s: (estimate.offset - common).as_secs_f64(),
                 distance_s,
+                subordinate: source.options.standing == Standing::Subordinate,
             });
         }
         for (id, state, reason) in select(&voters, selected) {
@@ -468,13 +434,14 @@ impl Discipline {
             return false;
         }
         let since = *self.first_enough.get_or_insert(now);
-        if !self.sources.values().any(Source::has_enough) {
+        let mut voices = self.sources.values().filter(|source| source.has_voice());
+        if !voices.clone().any(Source::has_enough) {
             self.first_enough = None;
             return false;
         }
         let patience = Duration::from_secs(WAIT_FOR_OTHERS_S);
         now - since < patience
-            && self.sources.values().any(|source| {
+            && voices.any(|source| {
                 !source.has_enough() && source.reachable && now - source.added < patience * 4
             })
     }
@@ -527,12 +494,13 @@ impl Discipline {
     }
 
     /// Combines the believed sources. UTC lies within each one's root distance of its offset, so
-    /// the tightest of these bounds holds for the combination.
+    /// the tightest of these bounds holds for the combination; only of those with a voice, since
+    /// whoever forges a source can also forge its root distance.
     fn combined(&self, now: Timestamp<Raw>) -> Option<Reference> {
         let believed: Vec<(SourceId, &Source, Part)> = self
             .sources
             .iter()
-            .filter(|(_, source)| matches!(source.state, State::Selected | State::Combined))
+            .filter(|(_, source)| source.is_believed())
             .filter_map(|(id, source)| {
                 let part = Part {
                     estimate: source.filter.estimate()?.carried_to(now),
@@ -541,9 +509,16 @@ impl Discipline {
                 Some((*id, source, part))
             })
             .collect();
-        let parts: Vec<Part> = believed.iter().map(|(_, _, part)| *part).collect();
-        let estimate = combine(&parts)?;
-        let distance_s = parts
+        let parts = |with_voice: bool| -> Vec<Part> {
+            believed
+                .iter()
+                .filter(|(_, source, _)| source.has_voice() == with_voice)
+                .map(|(_, _, part)| *part)
+                .collect()
+        };
+        let voices = parts(true);
+        let Together { estimate, pull } = combine_with(&voices, &parts(false))?;
+        let distance_s = voices
             .iter()
             .map(|part| {
                 (part.estimate.offset - estimate.offset).as_secs_f64().abs() + part.distance_s
@@ -561,6 +536,7 @@ impl Discipline {
             upstream,
             root_delay_s,
             distance_s,
+            pull,
         })
     }
 }

@@ -3,161 +3,17 @@
 //! Each source says: UTC lies within my root distance of my offset. If a majority of these
 //! intervals have a point in common, those that share it are believed (Marzullo; RFC 5905
 //! section 11.2.1); the others are falsetickers, and are told by which margin.
-
-use core::fmt;
+//!
+//! Where some sources cannot be forged on the way and others can, the latter are *subordinate*:
+//! they are not counted, and are believed only within what that majority agrees on.
 
 use crate::estimate::SourceId;
+use crate::part::{MAX_DISTANCE_S, Reason, State};
 
 /// A believed source this many times further from UTC than the best adds nothing to it.
 const COMBINE_WITHIN: f64 = 3.0;
 /// A rival must be this much closer to take the selection over, so that it does not hop.
 const RESELECT_BELOW: f64 = 0.5;
-/// Nothing is believed that may be further off than this, s (chrony's maxdistance).
-const MAX_DISTANCE_S: f64 = 3.0;
-
-/// What part a source plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Its stratum and root distance are ours.
-    Selected,
-    /// It tells the truth and is averaged with the selected one.
-    Combined,
-    /// It tells the truth and is not needed.
-    Candidate,
-    /// It contradicts the majority.
-    Falseticker,
-    /// Too little is known of it yet.
-    Waiting,
-    /// It can't be believed, or no majority agrees.
-    Unusable,
-    /// It does not answer.
-    Unreachable,
-}
-
-impl State {
-    /// The name used in every output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Selected => "selected",
-            Self::Combined => "combined",
-            Self::Candidate => "candidate",
-            Self::Falseticker => "falseticker",
-            Self::Waiting => "waiting",
-            Self::Unusable => "unusable",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
-
-/// Why a source is in its state.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reason {
-    /// The smallest root distance of those that agree, s.
-    Closest {
-        /// Its root distance, s.
-        distance_s: f64,
-    },
-    /// It agrees with the majority, and its root distance is near the selected one's.
-    Agrees,
-    /// It agrees, but its root distance is several times the selected one's.
-    Distant {
-        /// Its root distance, s.
-        distance_s: f64,
-        /// The selected one's, s.
-        best_s: f64,
-    },
-    /// Its interval misses what the majority agrees on.
-    Outside {
-        /// How far it is from the middle of that, s; positive: it is ahead of the others.
-        by_s: f64,
-        /// How much of that the root distances explain, s.
-        explained_s: f64,
-        /// How many sources agree.
-        agree: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// No majority agrees.
-    NoMajority {
-        /// The largest number that agrees.
-        agree: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// It may be further off than can be believed.
-    TooDistant {
-        /// Its root distance, s.
-        distance_s: f64,
-    },
-    /// It has given too few samples.
-    FewSamples {
-        /// How many it has given.
-        have: u32,
-        /// How many are needed.
-        need: u32,
-    },
-    /// The other sources have not had their chance to contradict it yet.
-    WaitingForOthers,
-    /// The last eight requests went unanswered.
-    NoAnswer,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Closest { distance_s } => {
-                write!(f, "closest to UTC: root distance {}", Si(distance_s))
-            }
-            Self::Agrees => write!(f, "agrees with the selected source"),
-            Self::Distant { distance_s, best_s } => write!(
-                f,
-                "agrees, but its root distance of {} is too far from the best one's {}",
-                Si(distance_s),
-                Si(best_s)
-            ),
-            Self::Outside {
-                by_s,
-                explained_s,
-                agree,
-                of,
-            } => write!(
-                f,
-                "{} {} the {agree} of {of} sources that agree; root distances explain only {}",
-                Si(by_s.abs()),
-                if by_s > 0.0 { "ahead of" } else { "behind" },
-                Si(explained_s),
-            ),
-            Self::NoMajority { agree, of } => write!(
-                f,
-                "no majority: at most {agree} of {of} sources agree with each other"
-            ),
-            Self::TooDistant { distance_s } => write!(
-                f,
-                "root distance {} is above {}",
-                Si(distance_s),
-                Si(MAX_DISTANCE_S)
-            ),
-            Self::FewSamples { have, need } => write!(f, "{have} of {need} samples"),
-            Self::WaitingForOthers => write!(f, "waiting for the other sources"),
-            Self::NoAnswer => write!(f, "does not answer"),
-        }
-    }
-}
-
-/// Seconds, shown with the unit that suits.
-struct Si(f64);
-
-impl fmt::Display for Si {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, unit) = match self.0.abs() {
-            s if s >= 1.0 => (self.0, "s"),
-            s if s >= 1e-3 => (self.0 * 1e3, "ms"),
-            s if s >= 1e-6 => (self.0 * 1e6, "us"),
-            _ => (self.0 * 1e9, "ns"),
-        };
-        write!(f, "{value:.1} {unit}")
-    }
-}
 
 /// A source that may be believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,6 +23,8 @@ pub(crate) struct Voter {
     pub(crate) offset_s: f64,
     /// Its root distance, s.
     pub(crate) distance_s: f64,
+    /// Has it no voice, so that it must agree with those that have?
+    pub(crate) subordinate: bool,
 }
 
 impl Voter {
@@ -194,36 +52,37 @@ pub(crate) fn select(
             (voter.id, State::Unusable, Reason::TooDistant { distance_s })
         })
         .collect();
-    let agreement = Agreement::of(&believable);
-    let of = believable.len();
+    let (subordinate, ordinary): (Vec<&Voter>, Vec<&Voter>) =
+        believable.iter().partition(|voter| voter.subordinate);
+    let agreement = Agreement::of(&ordinary);
+    let of = ordinary.len();
     if agreement.count * 2 <= of {
         let agree = agreement.count;
-        verdicts.extend(
-            believable
-                .iter()
-                .map(|voter| (voter.id, State::Unusable, Reason::NoMajority { agree, of })),
-        );
+        let refused =
+            |voter: &&Voter| (voter.id, State::Unusable, Reason::NoMajority { agree, of });
+        verdicts.extend(ordinary.iter().map(refused));
+        let waiting = |voter: &&Voter| (voter.id, State::Waiting, Reason::Unsupported);
+        verdicts.extend(subordinate.iter().map(waiting));
         return verdicts;
     }
-    let (true_ones, false_ones): (Vec<&Voter>, Vec<&Voter>) = believable
+    let (true_ones, false_ones): (Vec<&Voter>, Vec<&Voter>) = ordinary
         .iter()
         .partition(|voter| agreement.missed_by(voter) == 0.0);
     verdicts.extend(false_ones.iter().map(|voter| {
-        let by_s = voter.offset_s - f64::midpoint(agreement.low, agreement.high);
+        let (by_s, explained_s) = agreement.beyond(voter);
         let reason = Reason::Outside {
             by_s,
-            explained_s: by_s.abs() - agreement.missed_by(voter).abs(),
+            explained_s,
             agree: agreement.count,
             of,
         };
         (voter.id, State::Falseticker, reason)
     }));
-    let best = closest(&true_ones, selected);
-    verdicts.extend(
-        true_ones
-            .iter()
-            .filter_map(|voter| Some(part_of(voter, best?))),
-    );
+    if let Some(best) = closest(&true_ones, selected) {
+        verdicts.extend(true_ones.iter().map(|voter| part_of(voter, best)));
+        let part = |voter: &&Voter| subordinate_part(voter, best, &agreement, of);
+        verdicts.extend(subordinate.iter().map(part));
+    }
     verdicts
 }
 
@@ -252,6 +111,32 @@ fn part_of(voter: &Voter, best: &Voter) -> (SourceId, State, Reason) {
             State::Candidate,
             Reason::Distant { distance_s, best_s },
         )
+    }
+}
+
+/// The part of a voter without a voice, beside the `best` of the `of` voters that have one. It may
+/// be averaged with them where that cannot take the average out of what they agree on.
+fn subordinate_part(
+    voter: &Voter,
+    best: &Voter,
+    agreement: &Agreement,
+    of: usize,
+) -> (SourceId, State, Reason) {
+    if agreement.missed_by(voter) != 0.0 {
+        let (by_s, explained_s) = agreement.beyond(voter);
+        let reason = Reason::Contradicted {
+            by_s,
+            explained_s,
+            agree: agreement.count,
+            of,
+        };
+        return (voter.id, State::Falseticker, reason);
+    }
+    let by_s = agreement.missed_from(voter.offset_s, voter.offset_s);
+    if by_s == 0.0 {
+        part_of(voter, best)
+    } else {
+        (voter.id, State::Candidate, Reason::Beside { by_s })
     }
 }
 
@@ -297,12 +182,24 @@ impl Agreement {
         best
     }
 
+    /// Of a voter whose interval misses this one: how far it is from the middle, s, positive if ahead,
+    /// and how much of that the widths of both explain, s.
+    fn beyond(&self, voter: &Voter) -> (f64, f64) {
+        let by_s = voter.offset_s - f64::midpoint(self.low, self.high);
+        (by_s, by_s.abs() - self.missed_by(voter).abs())
+    }
+
     /// By how much a voter's interval misses this one, s; 0 if it does not, positive if ahead.
     fn missed_by(&self, voter: &Voter) -> f64 {
-        if voter.low() > self.high {
-            voter.low() - self.high
-        } else if voter.high() < self.low {
-            voter.high() - self.low
+        self.missed_from(voter.low(), voter.high())
+    }
+
+    /// The same of any interval.
+    fn missed_from(&self, low: f64, high: f64) -> f64 {
+        if low > self.high {
+            low - self.high
+        } else if high < self.low {
+            high - self.low
         } else {
             0.0
         }
@@ -319,6 +216,7 @@ mod tests {
             id: SourceId(id),
             offset_s,
             distance_s,
+            subordinate: false,
         }
     }
 
@@ -374,7 +272,106 @@ mod tests {
         assert_eq!(state_of(&goes, 2), Some(State::Selected));
     }
 
+    fn subordinate(id: u32, offset_s: f64, distance_s: f64) -> Voter {
+        Voter {
+            subordinate: true,
+            ..voter(id, offset_s, distance_s)
+        }
+    }
+
+    fn reason_of(verdicts: &[(SourceId, State, Reason)], id: u32) -> String {
+        let found = verdicts.iter().find(|v| v.0 == SourceId(id));
+        found.map(|v| v.2.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_majority_without_a_voice_is_contradicted_by_one_that_has_it() {
+        let voters = [
+            voter(1, 0.0, 10e-3),
+            subordinate(2, 50e-3, 1e-3),
+            subordinate(3, 50e-3, 1e-3),
+            subordinate(4, 2e-3, 1e-3),
+            subordinate(5, 3e-3, 40e-3),
+        ];
+        let verdicts = select(&voters, Some(SourceId(2)));
+        assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
+        assert_eq!(state_of(&verdicts, 2), Some(State::Falseticker));
+        assert_eq!(
+            reason_of(&verdicts, 2),
+            "50.0 ms ahead of the 1 of 1 authenticated sources that agree; root distances explain \
+             only 11.0 ms"
+        );
+        // Closer to UTC than the selected one, if it is to be believed: averaged, not selected.
+        assert_eq!(state_of(&verdicts, 4), Some(State::Combined));
+        assert_eq!(state_of(&verdicts, 5), Some(State::Candidate));
+    }
+
+    #[test]
+    fn one_without_a_voice_does_not_draw_the_average_out_of_what_is_agreed_on() {
+        let voters = [voter(1, 0.0, 10e-3), subordinate(2, -12e-3, 3e-3)];
+        let verdicts = select(&voters, None);
+        assert_eq!(state_of(&verdicts, 2), Some(State::Candidate));
+        assert_eq!(
+            reason_of(&verdicts, 2),
+            "agrees, but lies 2.0 ms behind what the authenticated sources agree on"
+        );
+    }
+
+    #[test]
+    fn without_a_majority_of_those_that_have_a_voice_nobody_is_followed() {
+        let others = [subordinate(3, 0.0, 1e-3), subordinate(4, 0.0, 1e-3)];
+        let verdicts = select(&others, None);
+        assert!(verdicts.iter().all(|v| v.1 == State::Waiting));
+        assert!(reason_of(&verdicts, 3).starts_with("no authenticated source can be believed"));
+
+        let two = [voter(1, 0.0, 1e-3), voter(2, 1.0, 1e-3)];
+        let verdicts = select(&[two, others].concat(), None);
+        assert_eq!(state_of(&verdicts, 1), Some(State::Unusable));
+        assert_eq!(state_of(&verdicts, 3), Some(State::Waiting));
+        // Too distant to be believed is as good as not there.
+        let verdicts = select(&[&[voter(1, 0.0, 4.0)], &others[..]].concat(), None);
+        assert_eq!(state_of(&verdicts, 4), Some(State::Waiting));
+    }
+
     proptest! {
+        /// Those without a voice change nothing for the others, are never selected, and lie, if
+        /// they are averaged, within what all believed ones with a voice say.
+        #[test]
+        fn voters_without_a_voice_decide_nothing(
+            with in prop::collection::vec((-1.0f64..1.0, 1e-3f64..2.0), 0..5),
+            without in prop::collection::vec((-1.0f64..1.0, 1e-6f64..2.0), 0..12),
+            selected in 0u32..20,
+        ) {
+            let mut voters: Vec<_> = (0..).zip(&with).map(|(i, (o, d))| voter(i, *o, *d)).collect();
+            let selected = Some(SourceId(selected));
+            let mut alone = select(&voters, selected);
+            voters.extend((10..).zip(&without).map(|(i, (o, d))| subordinate(i, *o, *d)));
+            let (others, mut ordinary): (Vec<_>, Vec<_>) =
+                select(&voters, selected).into_iter().partition(|v| v.0 >= SourceId(10));
+            for verdicts in [&mut alone, &mut ordinary] {
+                verdicts.sort_by_key(|v| v.0);
+            }
+            prop_assert_eq!(&ordinary, &alone);
+            prop_assert_eq!(others.len(), without.len());
+            let believed = |v: &&(SourceId, State, Reason)| {
+                matches!(v.1, State::Selected | State::Combined | State::Candidate)
+            };
+            let find = |id: SourceId| voters.iter().find(|voter| voter.id == id);
+            for (id, state, _) in &others {
+                prop_assert_ne!(*state, State::Selected);
+                if *state != State::Combined {
+                    continue;
+                }
+                prop_assert!(ordinary.iter().any(|v| v.1 == State::Selected));
+                let offset_s = find(*id).map_or(f64::NAN, |voter| voter.offset_s);
+                for verdict in ordinary.iter().filter(believed) {
+                    let within = find(verdict.0)
+                        .is_some_and(|voter| voter.low() <= offset_s && offset_s <= voter.high());
+                    prop_assert!(within, "{id:?} of {voters:?}");
+                }
+            }
+        }
+
         #[test]
         fn each_voter_gets_one_part_and_at_most_one_is_selected(
             raw in prop::collection::vec((-1.0f64..1.0, 1e-6f64..5.0), 0..12),

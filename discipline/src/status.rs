@@ -3,8 +3,8 @@
 use clockwright_timebase::{Raw, Timestamp};
 
 use crate::estimate::SourceId;
+use crate::part::{Reason, State};
 use crate::sample::Upstream;
-use crate::select::{Reason, State};
 
 /// The state of the disciplined clock.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 
 use clockwright_discipline::{
     Action as ClockAction, ClockReading, Config, Discipline, Learnt, Sample, SourceId,
-    SourceOptions, StepPolicy, Upstream, VirtualClock,
+    SourceOptions, Standing, StepPolicy, Upstream, VirtualClock,
 };
 use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, PortPolicy};
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
@@ -209,6 +209,7 @@ fn kernel_stamp(at: Timestamp<Raw>) -> Stamp<Raw> {
 fn options_of(source: &SourceScenario) -> SourceOptions {
     SourceOptions {
         poll: (Poll::new(source.poll_min), Poll::new(source.poll_max)),
+        standing: Standing::Ordinary,
     }
 }
 

@@ -1,0 +1,218 @@
+//! What part a source plays, and why, in words.
+
+use core::fmt;
+
+/// Nothing is believed that may be further off than this, s (chrony's maxdistance).
+pub(crate) const MAX_DISTANCE_S: f64 = 3.0;
+
+/// What part a source plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its stratum and root distance are ours.
+    Selected,
+    /// It tells the truth and is averaged with the selected one.
+    Combined,
+    /// It tells the truth and is not needed.
+    Candidate,
+    /// It contradicts the majority.
+    Falseticker,
+    /// Too little is known of it yet.
+    Waiting,
+    /// It can't be believed, or no majority agrees.
+    Unusable,
+    /// It does not answer.
+    Unreachable,
+}
+
+impl State {
+    /// The name used in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Selected => "selected",
+            Self::Combined => "combined",
+            Self::Candidate => "candidate",
+            Self::Falseticker => "falseticker",
+            Self::Waiting => "waiting",
+            Self::Unusable => "unusable",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Why a source is in its state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reason {
+    /// The smallest root distance of those that agree, s.
+    Closest {
+        /// Its root distance, s.
+        distance_s: f64,
+    },
+    /// It agrees with the majority, and its root distance is not much above the selected one's.
+    Agrees,
+    /// It agrees, but its root distance is several times the selected one's.
+    Distant {
+        /// Its root distance, s.
+        distance_s: f64,
+        /// The selected one's, s.
+        best_s: f64,
+    },
+    /// Its interval misses what the majority agrees on.
+    Outside {
+        /// How far it is from the middle of that, s; positive: it is ahead of the others.
+        by_s: f64,
+        /// How much of that the root distances explain, s.
+        explained_s: f64,
+        /// How many sources agree.
+        agree: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// It is subordinate, and its interval misses what the majority of those with a voice agrees
+    /// on.
+    Contradicted {
+        /// How far it is from the middle of that, s; positive: it is ahead of the others.
+        by_s: f64,
+        /// How much of that the root distances explain, s.
+        explained_s: f64,
+        /// How many sources agree.
+        agree: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// It is subordinate and agrees, but with it the clock might leave what the majority agrees
+    /// on.
+    Beside {
+        /// How far its offset is from that, s; positive: it is ahead.
+        by_s: f64,
+    },
+    /// It is subordinate, and no majority of those with a voice is there to agree with.
+    Unsupported,
+    /// It is not authenticated, and may not be followed for that.
+    NotAuthenticated,
+    /// It has not shown yet that it is who it should be.
+    Unproven,
+    /// No majority agrees.
+    NoMajority {
+        /// The largest number that agrees.
+        agree: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// It may be further off than can be believed.
+    TooDistant {
+        /// Its root distance, s.
+        distance_s: f64,
+    },
+    /// It has given too few samples.
+    FewSamples {
+        /// How many it has given.
+        have: u32,
+        /// How many are needed.
+        need: u32,
+    },
+    /// The other sources have not had their chance to contradict it yet.
+    WaitingForOthers,
+    /// The last eight requests went unanswered.
+    NoAnswer,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Closest { distance_s } => {
+                write!(f, "closest to UTC: root distance {}", Si(distance_s))
+            }
+            Self::Distant { distance_s, best_s } => write!(
+                f,
+                "agrees, but its root distance of {} is too far from the best one's {}",
+                Si(distance_s),
+                Si(best_s)
+            ),
+            Self::Outside {
+                by_s,
+                explained_s,
+                agree,
+                of,
+            } => write!(
+                f,
+                "{} the {agree} of {of} sources that agree; root distances explain only {}",
+                Lead(by_s),
+                Si(explained_s),
+            ),
+            Self::Contradicted {
+                by_s,
+                explained_s,
+                agree,
+                of,
+            } => write!(
+                f,
+                "{} the {agree} of {of} authenticated sources that agree; root distances explain \
+                 only {}",
+                Lead(by_s),
+                Si(explained_s),
+            ),
+            Self::Beside { by_s } => write!(
+                f,
+                "agrees, but lies {} what the authenticated sources agree on",
+                Lead(by_s)
+            ),
+            Self::NoMajority { agree, of } => write!(
+                f,
+                "no majority: at most {agree} of {of} sources agree with each other"
+            ),
+            Self::TooDistant { distance_s } => write!(
+                f,
+                "root distance {} is above {}",
+                Si(distance_s),
+                Si(MAX_DISTANCE_S)
+            ),
+            Self::FewSamples { have, need } => write!(f, "{have} of {need} samples"),
+            _ => f.write_str(self.words()),
+        }
+    }
+}
+
+impl Reason {
+    /// Those that have no figures; nothing for the others.
+    const fn words(&self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees with the selected source",
+            Self::Unsupported => {
+                "no authenticated source can be believed, and this one is not followed alone"
+            }
+            Self::NotAuthenticated => "not authenticated, which selection.authentication asks for",
+            Self::Unproven => {
+                "its certificate is not valid at what this clock shows; waiting for a majority of \
+                 the NTS sources"
+            }
+            Self::WaitingForOthers => "waiting for the other sources",
+            Self::NoAnswer => "does not answer",
+            _ => "",
+        }
+    }
+}
+
+/// How far ahead a source is, s: `1.2 ms ahead of`, `1.2 ms behind`.
+struct Lead(f64);
+
+impl fmt::Display for Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.0 > 0.0 { "ahead of" } else { "behind" };
+        write!(f, "{} {side}", Si(self.0.abs()))
+    }
+}
+
+/// Seconds, shown with the unit that suits.
+struct Si(f64);
+
+impl fmt::Display for Si {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (value, unit) = match self.0.abs() {
+            s if s >= 1.0 => (self.0, "s"),
+            s if s >= 1e-3 => (self.0 * 1e3, "ms"),
+            s if s >= 1e-6 => (self.0 * 1e6, "us"),
+            _ => (self.0 * 1e9, "ns"),
+        };
+        write!(f, "{value:.1} {unit}")
+    }
+}
