@@ -132,7 +132,7 @@ pub enum SourceState {
     Candidate,
     /// Its interval of possible times excludes that of the majority.
     Falseticker,
-    /// Answers, but cannot be used: not synchronised itself, too far away, ...
+    /// Answers, but cannot be used or may not be followed: not synchronised, not authenticated, ...
     Unusable,
     /// Asked, and too few samples yet to judge.
     Starting,

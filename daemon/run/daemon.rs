@@ -360,8 +360,11 @@ impl Daemon {
         for id in turnover.left {
             self.discipline.remove_source(id);
         }
-        for (id, options) in turnover.joined {
-            self.discipline.add_source(id, options, now);
+        for id in turnover.joined {
+            if let Some((source, _)) = self.sources.find(id) {
+                let options = self.options_of(source);
+                self.discipline.add_source(id, options, now);
+            }
         }
     }
 

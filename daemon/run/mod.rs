@@ -24,6 +24,7 @@ mod serve;
 mod sessions;
 mod sources;
 mod stamping;
+mod standing;
 mod start;
 mod state;
 mod steering;

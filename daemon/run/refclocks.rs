@@ -1,6 +1,6 @@
 //! The sources that are reference clocks of this host.
 
-use clockwright_discipline::{ClockReading, Sample, SourceId, SourceOptions, State};
+use clockwright_discipline::{ClockReading, Sample, SourceId, SourceOptions, Standing, State};
 use clockwright_ntp::ReferenceId;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
 use tracing::{info, warn};
@@ -111,11 +111,12 @@ impl Daemon {
         for device in &changes.removed {
             self.detach(device);
         }
+        let now = self.clock.timescale().now();
         for config in &changes.altered {
             for one in &mut self.refclocks.list {
                 if one.clock.config().device == config.device {
                     one.clock.reconfigure(config.clone());
-                    self.discipline.set_options(one.id, options(config));
+                    self.discipline.set_options(one.id, options(config), now);
                 }
             }
         }
@@ -309,8 +310,10 @@ impl Daemon {
     }
 }
 
+/// How the discipline is to treat it. Nobody is on the way who could forge it.
 fn options(config: &RefclockConfig) -> SourceOptions {
     SourceOptions {
         poll: (config.poll.min, config.poll.max),
+        standing: Standing::Ordinary,
     }
 }

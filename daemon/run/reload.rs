@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
 use super::serve::ListenError;
-use super::sources::options;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
 
 /// Keys that only count when the daemon starts.
@@ -117,20 +116,13 @@ impl Daemon {
         for config in &changes.altered {
             let turnover = self.sources.alter(config, now);
             self.apply(turnover);
-            let members = self
-                .sources
-                .get_mut(&config.address)
-                .map(|source| &source.members);
-            for member in members.into_iter().flatten() {
-                self.discipline
-                    .set_options(member.id, options(&config.settings));
-            }
         }
         for config in &changes.added {
             let turnover = self.sources.add(config.clone(), now, &mut self.instruments);
             self.apply(turnover);
         }
         self.sources.sort_like(&self.config);
+        self.take_over_options();
         self.take_over_refclocks(&changes.refclocks);
         self.followers.reconfigure(&changes.follow);
         self.carry_out();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clockwright_discipline::{SourceId, SourceOptions, State};
+use clockwright_discipline::{SourceId, State};
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
@@ -102,7 +102,7 @@ const KEY_ATTEMPTS: u64 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Turnover {
     /// To be made known to the discipline.
-    pub(super) joined: Vec<(SourceId, SourceOptions)>,
+    pub(super) joined: Vec<SourceId>,
     /// To be forgotten by it.
     pub(super) left: Vec<SourceId>,
 }
@@ -309,7 +309,7 @@ impl Sources {
                 last_error: None,
                 logged: None,
             });
-            turnover.joined.push((id, options(settings)));
+            turnover.joined.push(id);
         }
         turnover
     }
@@ -429,13 +429,6 @@ impl MemberKeys {
             None => asked.secure(now),
         }
         keys
-    }
-}
-
-/// How the discipline treats a source.
-pub(super) fn options(settings: &SourceSettings) -> SourceOptions {
-    SourceOptions {
-        poll: (settings.poll.min, settings.poll.max),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clockwright_discipline::{
-    self as discipline, Action, ClockReading, Sample, SourceId, State, Upstream, Verdict,
+    self as discipline, Action, ClockReading, Reason, Sample, SourceId, State, Upstream, Verdict,
 };
 use clockwright_ntp::{Exchange, Leap, ReferenceId};
 use clockwright_sys::adjust::Announcement;
@@ -150,6 +150,17 @@ impl Daemon {
             };
             let (state, reason) = (status.state.name(), status.reason);
             match status.state {
+                // As configured.
+                State::Unusable
+                    if matches!(
+                        status.reason,
+                        Reason::NotAuthenticated | Reason::Unsupported
+                    ) =>
+                {
+                    if let Some(leave) = self.limiter.leave("part", now) {
+                        info!("{name}: {state}: {reason}{leave}");
+                    }
+                }
                 State::Falseticker | State::Unusable => {
                     if let Some(leave) = self.limiter.leave("false", now) {
                         warn!("{name}: {state}: {reason}{leave}");

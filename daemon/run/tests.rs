@@ -409,6 +409,47 @@ fn a_reload_leaves_unchanged_sources_alone() {
 }
 
 #[test]
+fn what_can_be_forged_is_followed_as_far_as_is_configured() {
+    on_one_thread(async {
+        let (plain, nts, keys) = (free_port(), free_port(), free_port());
+        let _server = server(plain, "0s");
+        // Nobody hands out its keys: that is no reason to follow the other one.
+        let both = source("127.0.0.1", plain)
+            + &source("127.0.0.1", nts)
+            + &format!("nts = {{ port = {keys} }}\n")
+            + WRONG;
+        let client = Host::start(&both).unwrap();
+        let is = |client: &Host, state: SourceState, why: &str| {
+            let plain = client.source(plain).unwrap();
+            plain.state == state && plain.reason.is_some_and(|reason| reason.contains(why))
+        };
+        client
+            .wait_for("asked, and left aside", |client| {
+                client
+                    .source(plain)
+                    .is_some_and(|plain| plain.received >= 6)
+                    && is(client, SourceState::Unusable, "not followed alone")
+            })
+            .await;
+        assert!(!client.status().synchronized);
+
+        let with = |authentication: &str| {
+            let selection = format!("[selection]\nauthentication = '{authentication}'\n");
+            write(&client.directory, &(both.clone() + &selection));
+            client.daemon.borrow_mut().reload();
+        };
+        with("require");
+        assert!(is(&client, SourceState::Unusable, "not authenticated"));
+        with("ignore");
+        client
+            .wait_for("followed", |client| client.status().synchronized)
+            .await;
+        with("prefer");
+        assert!(is(&client, SourceState::Unusable, "not authenticated"));
+    });
+}
+
+#[test]
 fn what_was_learnt_survives_a_restart() {
     on_one_thread(async {
         let port = free_port();

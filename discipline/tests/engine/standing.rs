@@ -59,7 +59,7 @@ fn alone_they_set_nothing_also_before_the_others_have_come() {
     let liars = [(2, ms(500)), (3, ms(500)), (4, ms(500))];
     bench.rounds(30, &liars);
     assert!(!bench.status().synchronized && bench.steps.is_empty());
-    assert_eq!(bench.state(2), State::Waiting);
+    assert_eq!(bench.state(2), State::Unusable);
     assert!(
         bench.reason(2).contains("not followed alone"),
         "{}",
@@ -73,7 +73,7 @@ fn alone_they_set_nothing_also_before_the_others_have_come() {
     bench.discipline.set_reachable(SourceId(1), false);
     let before = bench.error();
     bench.rounds(30, &liars);
-    assert_eq!(bench.state(2), State::Waiting);
+    assert_eq!(bench.state(2), State::Unusable);
     assert_eq!((bench.error(), bench.steps.len()), (before, 0));
 }
 
@@ -192,7 +192,7 @@ fn another_standing_counts_at_once() {
     assert_eq!(bench.state(1), State::Unusable);
     assert_eq!(bench.state(2), State::Selected);
     bench.change(2, Standing::Subordinate);
-    assert_eq!(bench.state(2), State::Waiting);
+    assert_eq!(bench.state(2), State::Unusable);
     bench.change(1, Standing::Ordinary);
     assert_eq!(bench.state(1), State::Selected);
     assert_eq!(bench.state(2), State::Combined);
@@ -234,7 +234,7 @@ fn who_has_not_proven_who_it_is_leaves_nobody_else_the_word() {
     let mut bench = one_and_three(ms(0));
     bench.discipline.set_proven(SourceId(1), false, bench.now);
     bench.rounds(30, &[(1, ms(0)), (2, ms(500)), (3, ms(500)), (4, ms(500))]);
-    assert_eq!(bench.state(2), State::Waiting);
+    assert_eq!(bench.state(2), State::Unusable);
     assert!(bench.steps.is_empty() && !bench.status().synchronized);
 }
 
