@@ -217,7 +217,11 @@ fn story(verdict: &Verdict) -> String {
 fn promises(verdict: &Verdict) -> String {
     let checked = verdict.bounds_checked;
     let kept = checked - verdict.bounds_violated;
-    let path = path((verdict.authenticated, verdict.interleaved), verdict.tx_stamp, verdict.rx_stamp);
+    let path = path(
+        (verdict.authenticated, verdict.interleaved),
+        verdict.tx_stamp,
+        verdict.rx_stamp,
+    );
     format!("promise kept {kept} of {checked} times; {path}")
 }
 

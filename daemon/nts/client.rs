@@ -55,3 +55,8 @@ impl std::error::Error for KeFailure {}
 pub async fn establish(_o: KeOrder) -> Result<Established, KeFailure> {
     Err(KeFailure)
 }
+impl crate::nts::bootstrap::Holds for &CertificateProof {
+    fn holds_at(&self, _time: Timestamp<Utc>) -> bool {
+        true
+    }
+}

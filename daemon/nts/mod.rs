@@ -1,2 +1,3 @@
 //! NTS.
+pub mod bootstrap;
 pub mod client;

@@ -46,7 +46,7 @@ impl Daemon {
             naks: auth.naks,
             cookies: number(auth.cookies),
             cookie_length: number(auth.cookie_length),
-            provisional: keys.is_provisional(),
+            provisional: keys.in_doubt,
             last_error: keys.error.clone(),
             ..blank
         }

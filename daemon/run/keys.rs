@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clockwright_discipline::SourceId;
 use clockwright_ntp::nts::Algorithm;
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{info, warn};
 
 use super::daemon::{Daemon, Finding};
@@ -105,8 +105,10 @@ impl Daemon {
             format!(", for asking {server}")
         };
         keys.error = None;
+        keys.in_doubt = made.proof.is_provisional();
+        keys.vouched_for = false;
         keys.proof = Some(made.proof);
-        let provisional = keys.is_provisional();
+        let in_doubt = keys.in_doubt;
         let key_server = keys.server;
         member.asked.keys_established(made.session, server, now);
         if let Some(leave) = self.limiter.leave("keys", now) {
@@ -115,10 +117,11 @@ impl Daemon {
                  {elsewhere}{leave}"
             );
         }
-        if provisional && let Some(leave) = self.limiter.leave("provisional", now) {
+        self.discipline.set_proven(id, !in_doubt, now);
+        if in_doubt && let Some(leave) = self.limiter.leave("provisional", now) {
             warn!(
                 "{name}: its certificate is not valid at what this clock shows; it is asked, and \
-                 believed only if a majority of the NTS sources agree{leave}"
+                 believed only if a majority of the NTS servers agree{leave}"
             );
         }
         self.judge_certificates();
@@ -136,8 +139,6 @@ impl Daemon {
         self.sources.silent(id, now);
     }
 
-    pub(super) fn judge_certificates(&mut self) {}
-
     /// Keeps keys and cookies for the next start. Nothing can be asked afterwards.
     pub(super) fn save_sessions(&mut self) {
         let now = self.clock.timescale().now();
@@ -149,13 +150,19 @@ impl Daemon {
 }
 
 impl Member {
-    /// Keys could not be established, or are not to be used; `local`: nothing left this host.
-    pub(super) fn lack_keys(
-        &mut self,
-        why: String,
-        local: bool,
-        now: Timestamp<clockwright_timebase::Raw>,
-    ) {
+    /// The keys are not to be used any more.
+    pub(super) fn drop_keys(&mut self, why: String, now: Timestamp<Raw>) {
+        self.asked.client_mut().drop_keys(now);
+        if let Some(keys) = &mut self.keys {
+            keys.error = Some(why);
+            keys.proof = None;
+            keys.in_doubt = false;
+            keys.vouched_for = false;
+        }
+    }
+
+    /// Keys could not be established; `local`: nothing left this host.
+    fn lack_keys(&mut self, why: String, local: bool, now: Timestamp<Raw>) {
         if let Some(keys) = &mut self.keys {
             keys.error = Some(why);
         }

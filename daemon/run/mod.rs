@@ -7,6 +7,7 @@ mod alarm;
 mod auth;
 mod daemon;
 mod desk;
+mod doubt;
 mod events;
 mod follow;
 mod keys;

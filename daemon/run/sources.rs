@@ -57,8 +57,12 @@ pub(super) struct MemberKeys {
     pub(super) server: SocketAddr,
     /// Why it failed the last time; `None` since it succeeded.
     pub(super) error: Option<String>,
-    /// What proved the server of keys, when keys were established last; `None`: in an earlier run.
+    /// What proved the server of keys; `None` without keys, and with those of an earlier run.
     pub(super) proof: Option<CertificateProof>,
+    /// Is its certificate out of date by a clock that may be wrong?
+    pub(super) in_doubt: bool,
+    /// Is it believed all the same, on the word of a majority?
+    pub(super) vouched_for: bool,
 }
 
 impl Source {
@@ -231,6 +235,7 @@ impl Sources {
         let Some(source) = self.get_mut(&config.address) else {
             return turnover;
         };
+        let trusts_others = source.config.settings.nts != config.settings.nts;
         source.config.settings = config.settings.clone();
         let wanted = source.wanted();
         let surplus = source.members.len().min(wanted);
@@ -243,6 +248,9 @@ impl Sources {
         let client = client_config(&config.settings);
         for member in &mut source.members {
             member.asked.reconfigure(client);
+            if trusts_others {
+                member.asked.client_mut().renew_keys(now);
+            }
         }
         turnover
     }
@@ -402,12 +410,6 @@ fn take_remembered(
 }
 
 impl MemberKeys {
-    /// Is what proved the server of keys not valid at what the clock showed then?
-    pub(super) fn is_provisional(&self) -> bool {
-        let proof = self.proof.as_ref();
-        proof.is_some_and(CertificateProof::is_provisional)
-    }
-
     /// Begins to authenticate a server, with the keys and cookies of an earlier run if there are
     /// some.
     fn secure(
@@ -420,6 +422,8 @@ impl MemberKeys {
             server,
             error: None,
             proof: None,
+            in_doubt: false,
+            vouched_for: false,
         };
         match saved {
             Some(saved) => {

@@ -41,7 +41,11 @@ impl Daemon {
         member.last = Some((*exchange, measured.delay));
         member.kiss = None;
         member.refused = None;
+        let in_doubt = member.is_in_doubt();
         self.take_sample(id, &sample, reading, Some(exchange.interleaved));
+        if in_doubt && !self.was_synchronized {
+            self.judge_certificates();
+        }
     }
 
     /// Takes in a sample, and does what follows from it. `interleaved` is said of an exchange.

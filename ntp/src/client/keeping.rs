@@ -35,6 +35,8 @@ pub(super) struct Keeping {
     attempts: u32,
     /// Establishments that succeeded.
     established: u32,
+    /// Are the keys to be replaced, old or not?
+    renew: bool,
     /// Did a request go unanswered but for a kiss that says the server cannot open the cookie?
     refused: bool,
     /// Kisses of that kind that were noted.
@@ -103,6 +105,7 @@ impl Keeping {
     pub(super) fn established(&mut self, session: Session, now: Timestamp<Raw>) {
         self.under_way = false;
         self.retry = None;
+        self.renew = false;
         self.established = self.established.wrapping_add(1);
         self.resume(session, Duration::ZERO, now);
     }
@@ -127,9 +130,16 @@ impl Keeping {
         self.attempts = self.attempts.saturating_add(1);
     }
 
+    /// New keys are to be established at once, by somebody's wish; those there are serve until then.
+    pub(super) const fn renew(&mut self) {
+        self.renew = true;
+        self.begun = None;
+        self.retry = None;
+    }
+
     /// When new keys should be established, if they should and that is not under way.
     pub(super) fn wanted(&self, now: Timestamp<Raw>) -> Option<Timestamp<Raw>> {
-        let old = |live: &Live| now - live.since >= REFRESH;
+        let old = |live: &Live| self.renew || now - live.since >= REFRESH;
         if self.under_way || self.live.as_ref().is_some_and(|live| !old(live)) {
             return None;
         }
@@ -352,6 +362,28 @@ mod tests {
         assert_eq!(keeping.wanted(weeks(3)), None);
         assert_eq!(keeping.wanted(weeks(4)), Some(weeks(4)));
         assert!(keeping.provision().is_some());
+    }
+
+    #[test]
+    fn keys_are_replaced_at_once_where_somebody_wishes_it() {
+        let mut keeping = with_keys();
+        keeping.renew();
+        assert_eq!(keeping.wanted(at(1)), Some(at(1)));
+        assert!(
+            keeping.provision().is_some(),
+            "the old ones serve until then"
+        );
+        keeping.begin(at(1));
+        keeping.established(session(8), at(2));
+        assert_eq!(keeping.wanted(at(3)), None);
+        // Also in the midst of a long wait.
+        let mut keeping = Keeping::default();
+        for _ in 0..20 {
+            keeping.begin(at(0));
+            keeping.failed(false, at(0));
+        }
+        keeping.renew();
+        assert_eq!(keeping.wanted(at(1)), Some(at(1)));
     }
 
     #[test]

@@ -54,6 +54,24 @@ impl Client {
         }
     }
 
+    /// Has new keys established at once, whatever the wait after earlier failures: whom to trust has
+    /// been configured anew. Keys that are there serve until then.
+    pub fn renew_keys(&mut self, now: Timestamp<Raw>) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.renew();
+            self.timers.set(Timer::Keys, now);
+        }
+    }
+
+    /// Throws keys and cookies away; new ones are asked for in their time.
+    pub fn drop_keys(&mut self, now: Timestamp<Raw>) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.surrender(now);
+            self.pending = None;
+            self.last = None;
+        }
+    }
+
     /// Gives keys and cookies away, with their age, to be kept for the next start. The client has
     /// none then, so that no cookie is ever used twice.
     pub fn surrender_session(&mut self, now: Timestamp<Raw>) -> Option<(Session, Duration)> {
@@ -72,7 +90,8 @@ impl Client {
 
     /// The time for new keys has come.
     pub(super) fn establish_keys(&mut self, now: Timestamp<Raw>) {
-        if let Some(keeping) = &mut self.keeping {
+        let wanted = self.keeping.as_ref().and_then(|k| k.wanted(now));
+        if let Some(keeping) = self.keeping.as_mut().filter(|_| wanted.is_some()) {
             keeping.begin(now);
             count(&mut self.statistics.key_establishments);
             self.actions.push(Action::EstablishKeys);

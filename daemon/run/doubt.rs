@@ -1,0 +1,194 @@
+//! Certificates that are out of date by a clock which may be wrong: whom to believe all the same,
+//! and taking that back (see [`bootstrap`]).
+
+use clockwright_discipline::{ClockReading, SourceId};
+use clockwright_timebase::{Duration, Timestamp, Utc};
+use tracing::{info, warn};
+
+use super::daemon::Daemon;
+use super::sources::Member;
+use crate::nts::bootstrap::{self, Interval, Server, Standing, Verdict};
+use crate::nts::client::CertificateProof;
+use crate::output::date;
+
+impl Daemon {
+    /// Looks again at the servers whose certificates are out of date by the clock. To be called when
+    /// keys were established, when such a server was measured, and when the clock was synchronised.
+    pub(super) fn judge_certificates(&mut self) {
+        if self.sources.members().all(|member| !member.is_in_doubt()) {
+            return;
+        }
+        if self.was_synchronized {
+            self.check_certificates_again();
+        } else {
+            self.ask_the_majority();
+        }
+    }
+
+    /// The clock is right now: their certificates are valid by it, or they are believed no more.
+    fn check_certificates_again(&mut self) {
+        let time = self.utc();
+        let mut verdicts = Vec::new();
+        for member in self.sources.members().filter(|member| member.is_in_doubt()) {
+            let proof = member.keys.as_ref().and_then(|keys| keys.proof.as_ref());
+            verdicts.extend(proof.map(|proof| (member.id, proof.holds_at(time))));
+        }
+        for (id, verdict) in verdicts {
+            let name = self.configured_name(id).unwrap_or_default();
+            match verdict {
+                Ok(()) => {
+                    info!("{name}: its certificate is valid at {}", date(time));
+                    self.trust(id);
+                }
+                Err(rejection) => {
+                    let why = rejection.to_string();
+                    warn!("{name}: {why}; it is not believed any more");
+                    self.distrust(id, why);
+                }
+            }
+        }
+    }
+
+    /// The clock is in doubt: do a majority of the servers agree on what is right?
+    fn ask_the_majority(&mut self) {
+        let reading = self.reading();
+        let (ids, verdict) = {
+            let (ids, servers) = self.nts_servers(reading);
+            (ids, bootstrap::judge(&servers, self.lower_bound))
+        };
+        match verdict {
+            Verdict::NoDoubt => {}
+            Verdict::Wait(reason) => {
+                if let Some(leave) = self.limiter.leave("doubt", reading.raw) {
+                    warn!("{reason}{leave}");
+                }
+            }
+            Verdict::Accept(agreement) => {
+                let of = |indices: &[usize]| -> Vec<SourceId> {
+                    let ids = indices.iter().filter_map(|index| ids.get(*index).copied());
+                    ids.flatten().collect()
+                };
+                let (agreeing, refused) = (of(&agreement.agreeing), of(&agreement.refused));
+                self.vouch_for(&agreeing, ids.len(), agreement.time.from);
+                for id in refused {
+                    let why = format!(
+                        "its certificate is not valid at {}, which a majority of the NTS servers \
+                         agree on",
+                        date(agreement.time.from)
+                    );
+                    let name = self.configured_name(id).unwrap_or_default();
+                    warn!("{name}: {why}");
+                    self.distrust(id, why);
+                }
+            }
+        }
+    }
+
+    /// These of `all` agree on what time it is, and that their certificates are valid then.
+    fn vouch_for(&mut self, agreeing: &[SourceId], all: usize, time: Timestamp<Utc>) {
+        let now = self.clock.timescale().now();
+        let mut fresh = false;
+        for id in agreeing {
+            let keys = self.sources.member_mut(*id).and_then(|m| m.keys.as_mut());
+            if let Some(keys) = keys.filter(|keys| keys.in_doubt && !keys.vouched_for) {
+                keys.vouched_for = true;
+                fresh = true;
+                self.discipline.set_proven(*id, true, now);
+            }
+        }
+        if fresh {
+            info!(
+                "this host's clock was in doubt; {} of {all} NTS servers agree that it is {}, when \
+                 their certificates are valid: they are believed, and looked at again once the \
+                 clock is right",
+                agreeing.len(),
+                date(time)
+            );
+        }
+    }
+
+    /// All NTS servers that are configured, one without an address included.
+    fn nts_servers(
+        &self,
+        reading: ClockReading,
+    ) -> (Vec<Option<SourceId>>, Vec<Server<&CertificateProof>>) {
+        let mut ids = Vec::new();
+        let mut servers = Vec::new();
+        for source in self.sources.iter() {
+            if source.config.address.ke_port.is_none() {
+                continue;
+            }
+            if source.members.is_empty() {
+                ids.push(None);
+                let standing = Standing::NotEstablished;
+                servers.push(Server {
+                    standing,
+                    says: None,
+                });
+            }
+            for member in &source.members {
+                ids.push(Some(member.id));
+                servers.push(Server {
+                    standing: member.standing(),
+                    says: self.says(member.id, reading),
+                });
+            }
+        }
+        (ids, servers)
+    }
+
+    /// What a server's samples say of the time.
+    fn says(&self, id: SourceId, reading: ClockReading) -> Option<Interval> {
+        let status = self.discipline.source_status(id, reading)?;
+        let middle = reading.clock + Duration::from_secs_f64(status.offset_s?);
+        let bound_s = status.error_bound_s.filter(|bound| bound.is_finite())?;
+        let bound = Duration::from_secs_f64(bound_s);
+        Some(Interval {
+            from: middle - bound,
+            until: middle + bound,
+        })
+    }
+
+    /// A server's certificate is valid, which is no longer in doubt.
+    fn trust(&mut self, id: SourceId) {
+        let now = self.clock.timescale().now();
+        if let Some(keys) = self.sources.member_mut(id).and_then(|m| m.keys.as_mut()) {
+            keys.in_doubt = false;
+            keys.vouched_for = false;
+        }
+        self.discipline.set_proven(id, true, now);
+    }
+
+    /// A server's certificate is not valid: its keys are thrown away, and what it said is
+    /// forgotten.
+    fn distrust(&mut self, id: SourceId, why: String) {
+        let now = self.clock.timescale().now();
+        let Some((source, _)) = self.sources.find(id) else {
+            return;
+        };
+        let options = self.options_of(source);
+        self.discipline.remove_source(id);
+        self.discipline.add_source(id, options, now);
+        self.discipline.set_proven(id, false, now);
+        if let Some(member) = self.sources.member_mut(id) {
+            member.drop_keys(why, now);
+        }
+    }
+}
+
+impl Member {
+    /// Is the server's certificate out of date by a clock that may be wrong?
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.in_doubt)
+    }
+
+    /// How far keys have got.
+    fn standing(&self) -> Standing<&CertificateProof> {
+        let keys = self.keys.as_ref();
+        match keys.and_then(|keys| Some((keys.proof.as_ref()?, keys.in_doubt))) {
+            None => Standing::NotEstablished,
+            Some((proof, true)) => Standing::Provisional(proof),
+            Some((proof, false)) => Standing::Valid(proof),
+        }
+    }
+}
