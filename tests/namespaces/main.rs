@@ -12,5 +12,6 @@ mod demo;
 mod ptp;
 mod query;
 mod serve;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,19 +4,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::chrony::Chronyd;
+use crate::support::chrony::{Chronyd, value};
 use crate::support::daemon::Daemon;
 use crate::support::star::{SERVER, Star};
 use crate::support::wait::{wait_for, when};
-
-/// The value of a line `Name : value` of chronyc's reports.
-fn value<'r>(report: &'r str, name: &str) -> Option<&'r str> {
-    report
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.trim() == name)
-        .map(|(_, value)| value.trim())
-}
 
 /// chronyd asks our server in interleaved mode, and finds everything in it that it looks for.
 fn chronyd_finds_interleaved_replies(server: IpAddr) {

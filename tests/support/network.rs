@@ -47,8 +47,29 @@ impl Network {
 
     /// A new host in it, with nothing but a loopback interface.
     pub(crate) fn host(&self, name: &str) -> Host {
+        self.make_host(name, &["--net"], &["--net"])
+    }
+
+    /// The same with names that only this host knows: the text is its `/etc/hosts`. What runs on
+    /// it starts in the root directory.
+    pub(crate) fn host_with_names(&self, name: &str, hosts: &str) -> Host {
+        let file = self.directory.write(&format!("hosts-{name}"), hosts);
+        let file = file.to_str().expect("a path in /tmp");
+        let mount = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        self.make_host(
+            name,
+            &["--net", "--mount", "--", "sh", "-c", mount, file],
+            &["--net", "--mount"],
+        )
+    }
+
+    /// `unshare` are the arguments of the program that makes the host's namespaces, `enter` those
+    /// of the one that enters them.
+    fn make_host(&self, name: &str, unshare: &[&str], enter: &[&'static str]) -> Host {
         let mut command = self.command("setpriv");
-        command.args(["--pdeathsig", "KILL", "unshare", "--net"]);
+        command
+            .args(["--pdeathsig", "KILL", "unshare"])
+            .args(unshare);
         let holder = hold(
             &format!("the network namespace {name}"),
             &mut command,
@@ -58,6 +79,7 @@ impl Network {
         let host = Host {
             name: name.to_owned(),
             entrance: self.user_entrance(),
+            namespaces: enter.to_vec(),
             holder,
         };
         host.ip("link set lo up");
@@ -90,6 +112,8 @@ impl Network {
 pub(crate) struct Host {
     name: String,
     entrance: Vec<String>,
+    /// What `nsenter` is told to enter.
+    namespaces: Vec<&'static str>,
     holder: Process,
 }
 
@@ -103,10 +127,10 @@ impl Host {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let target = self.holder.id().to_string();
         let mut entrance = self.entrance.clone();
+        entrance.push("nsenter".to_owned());
+        entrance.extend(self.namespaces.iter().copied().map(str::to_owned));
         entrance.extend(
             [
-                "nsenter",
-                "--net",
                 "--target",
                 &target,
                 "--",

@@ -20,11 +20,28 @@ pub(crate) struct Star {
 impl Star {
     /// With this many servers.
     pub(crate) fn new(servers: u8) -> Self {
+        Self::of_hosts(servers, Network::host)
+    }
+
+    /// With this many servers, whose names ([`Self::server_name`]) every host knows.
+    pub(crate) fn with_names(servers: u8) -> Self {
+        let names = (0..servers).map(|number| {
+            let (ipv4, ipv6) = (Self::server_ipv4(number), Self::server_ipv6(number));
+            let name = Self::server_name(number);
+            format!("{ipv4} {name}\n{ipv6} {name}\n")
+        });
+        let hosts = "127.0.0.1 localhost\n::1 localhost\n".to_owned() + &names.collect::<String>();
+        Self::of_hosts(servers, |network, name| {
+            network.host_with_names(name, &hosts)
+        })
+    }
+
+    fn of_hosts(servers: u8, make: impl Fn(&Network, &str) -> Host) -> Self {
         let network = Network::new();
-        let client = network.host("client");
+        let client = make(&network, "client");
         let servers = (0..servers)
             .map(|number| {
-                let server = network.host(&format!("server-{number}"));
+                let server = make(&network, &format!("server-{number}"));
                 let port = format!("to-{number}");
                 client.cable(&port, (&server, "eth0"));
                 client.address(&port, &format!("{}/30", Self::ipv4(number, 2)));
@@ -50,6 +67,11 @@ impl Star {
     /// A server's IPv6 address.
     pub(crate) fn server_ipv6(number: u8) -> IpAddr {
         Self::ipv6(number, 1)
+    }
+
+    /// A server's name.
+    pub(crate) fn server_name(number: u8) -> String {
+        format!("server-{number}.test")
     }
 
     fn ipv4(cable: u8, end: u8) -> IpAddr {
