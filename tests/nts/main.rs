@@ -7,8 +7,10 @@
     reason = "clippy knows the functions of tests by their attribute, and not what they call"
 )]
 
+mod client;
 mod peers;
 mod scene;
+mod server;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -131,11 +131,13 @@ pub(crate) fn nts_server(identity: &Identity) -> String {
     )
 }
 
-/// Lines for a client of a server with NTS, eight times a second; further `options` are those of
-/// the server.
+/// Options of a server that is asked eight times a second.
+pub(crate) const OFTEN: &str = "iburst minpoll -3 maxpoll -3";
+
+/// Lines for a client of a server with NTS; `options` are those of the server.
 pub(crate) fn nts_client(server: impl Display, authority: &Authority, options: &str) -> String {
     format!(
-        "server {server} nts iburst minpoll -3 maxpoll -3 {options}\nnosystemcert\nntstrustedcerts {}\n",
+        "server {server} nts {options}\nnosystemcert\nntstrustedcerts {}\n",
         authority.certificate().display()
     )
 }

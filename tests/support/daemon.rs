@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use clockwright::control::{SourceReport, StatusReport};
+use clockwright::control::{AuthEntry, ServerReport, SourceReport, StatusReport};
 use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,9 @@ pub(crate) const CLOCKWRIGHT: &str = env!("CARGO_BIN_EXE_clockwright");
 
 /// How long a daemon may take to answer after its start.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one may take to end when asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running `clockwright run`.
 #[derive(Debug)]
@@ -130,6 +133,32 @@ impl Daemon {
         wanted: impl Fn(&SourceReport) -> bool,
     ) -> SourceReport {
         wait_for(what, timeout, || when(self.source(name), &wanted))
+    }
+
+    /// `clockwright auth --json`: of the source that was configured by this name.
+    #[track_caller]
+    pub(crate) fn auth(&self, name: &str) -> AuthEntry {
+        let entries: Vec<AuthEntry> = self
+            .view("auth")
+            .unwrap_or_else(|error| panic!("auth of {}: {error}", self.name));
+        let found = entries.iter().find(|entry| entry.name == name);
+        found
+            .unwrap_or_else(|| panic!("{} has no source {name}: {entries:#?}", self.name))
+            .clone()
+    }
+
+    /// `clockwright server --json`.
+    #[track_caller]
+    pub(crate) fn server(&self) -> ServerReport {
+        self.view("server")
+            .unwrap_or_else(|error| panic!("server of {}: {error}", self.name))
+    }
+
+    /// Asks it to end, and waits until it has: it keeps its state for the next start.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        self.process.signal(Signal::SIGTERM);
+        self.process.wait(ENDS_WITHIN);
     }
 
     /// Replaces the configuration and asks for a reload.

@@ -43,10 +43,12 @@ impl<'h> Ntpsec<'h> {
         Self { peer, host }
     }
 
-    /// Variables of the daemon, `nts_server_send` for example (ntpq's `ntsinfo` lists them).
+    /// A count of the daemon, `nts_server_send` for example (ntpq's `ntsinfo` lists them).
     #[track_caller]
-    pub(crate) fn variables(&self, names: &str) -> BTreeMap<String, String> {
-        self.read("0", names)
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        let variables = self.read("0", name);
+        let count = variables.get(name).and_then(|text| text.parse().ok());
+        count.unwrap_or_else(|| panic!("ntpq knows no count of {name}: {variables:?}"))
     }
 
     /// Variables of its only source, `reach` or `ntscookies` for example; none before it has
