@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// Says which messages may be logged. Its memory is bounded by the number of kinds, which are
 /// written in this program.
 #[derive(Debug, Default)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     kinds: BTreeMap<&'static str, Kind>,
 }
 
@@ -28,7 +28,7 @@ struct Kind {
 
 /// Leave to log, and how many messages of the kind had none since the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leave {
+pub(crate) struct Leave {
     hidden: u64,
 }
 
@@ -45,7 +45,7 @@ impl std::fmt::Display for Leave {
 
 impl Limiter {
     /// May a message of this kind be logged at `now`?
-    pub(super) fn leave(&mut self, kind: &'static str, now: Timestamp<Raw>) -> Option<Leave> {
+    pub(crate) fn leave(&mut self, kind: &'static str, now: Timestamp<Raw>) -> Option<Leave> {
         let kind = self.kinds.entry(kind).or_insert(Kind {
             left: BURST,
             since: now,

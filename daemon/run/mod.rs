@@ -52,6 +52,7 @@ use crate::measure::{PortId, Wakes};
 use crate::output::complain;
 use alarm::Alarm;
 use daemon::{Daemon, Finding};
+pub(crate) use limiter::Limiter;
 use start::StartError;
 use watch::{ClockWatch, Disruption};
 

@@ -1,0 +1,131 @@
+//! What has become of the connections.
+
+use std::fmt;
+use std::io;
+
+use clockwright_ntp::nts::ke::server::Refused;
+
+/// Counts since the listener was made; they wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeServerCounts {
+    /// Connections that are open now.
+    pub open: u32,
+    /// Connections that were accepted, whatever became of them.
+    pub accepted: u64,
+    /// TLS handshakes completed.
+    pub handshakes: u64,
+    /// Requests that were answered with cookies.
+    pub established: u64,
+    /// From addresses that are not in `server.allow`.
+    pub not_allowed: u64,
+    /// Closed unfinished, the oldest first, because there were too many at once.
+    pub too_many: u64,
+    /// Closed because there were too many from one address.
+    pub too_many_from_address: u64,
+    /// Not finished in time.
+    pub timeout: u64,
+    /// The TLS handshake failed, or what followed was no TLS.
+    pub tls: u64,
+    /// The client did not offer NTS key establishment by ALPN.
+    pub no_alpn: u64,
+    /// The request was not as RFC 8915 says, or had an unknown critical record.
+    pub bad_request: u64,
+    /// The client wanted another protocol, or other algorithms.
+    pub unsupported: u64,
+    /// The connection was closed or broke before the request was answered.
+    pub io: u64,
+    /// No keys could be exported, or no cookies made; the client was told so.
+    pub internal: u64,
+}
+
+impl KeServerCounts {
+    /// All connections that came to nothing.
+    pub const fn refused(&self) -> u64 {
+        self.not_allowed
+            .wrapping_add(self.too_many)
+            .wrapping_add(self.too_many_from_address)
+            .wrapping_add(self.timeout)
+            .wrapping_add(self.tls)
+            .wrapping_add(self.no_alpn)
+            .wrapping_add(self.bad_request)
+            .wrapping_add(self.unsupported)
+            .wrapping_add(self.io)
+            .wrapping_add(self.internal)
+    }
+
+    /// Counts a connection that came to nothing under its reason.
+    pub(super) const fn refuse(&mut self, refusal: &Refusal) {
+        count(match refusal {
+            Refusal::NotAllowed => &mut self.not_allowed,
+            Refusal::TooMany => &mut self.too_many,
+            Refusal::TooManyFromAddress => &mut self.too_many_from_address,
+            Refusal::Timeout => &mut self.timeout,
+            Refusal::Tls(_) => &mut self.tls,
+            Refusal::NoAlpn => &mut self.no_alpn,
+            Refusal::Request(Refused::UnknownCritical(_) | Refused::BadRequest(_)) => {
+                &mut self.bad_request
+            }
+            Refusal::Request(Refused::NoProtocol | Refused::NoAlgorithm) => &mut self.unsupported,
+            Refusal::Io(_) => &mut self.io,
+            Refusal::Internal => &mut self.internal,
+        });
+    }
+}
+
+/// One more.
+pub(super) const fn count(counter: &mut u64) {
+    *counter = counter.wrapping_add(1);
+}
+
+/// Why a connection came to nothing; all but the last are the client's doing or the network's.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Its address is not in `server.allow`.
+    NotAllowed,
+    /// It was the oldest of too many.
+    TooMany,
+    /// There were enough from its address.
+    TooManyFromAddress,
+    /// It took too long.
+    Timeout,
+    /// What it sent was no TLS, or none that can be agreed on.
+    Tls(io::Error),
+    /// It did not offer this protocol.
+    NoAlpn,
+    /// Its request is not one that can be granted. It was told so.
+    Request(Refused),
+    /// The connection was closed or broke.
+    Io(io::Error),
+    /// Something is wrong with this server.
+    Internal,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str("not in server.allow"),
+            Self::TooMany => f.write_str("too many connections at once; the oldest is closed"),
+            Self::TooManyFromAddress => f.write_str("too many connections from its address"),
+            Self::Timeout => f.write_str("not finished in time"),
+            Self::Tls(error) => write!(f, "TLS failed: {error}"),
+            Self::NoAlpn => f.write_str("offers no NTS key establishment (ALPN ntske/1)"),
+            Self::Request(refused) => refused.fmt(f),
+            Self::Io(error) => write!(f, "the connection broke: {error}"),
+            Self::Internal => f.write_str("no cookies could be made"),
+        }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    /// TLS speaks through the errors of its stream.
+    fn from(error: io::Error) -> Self {
+        let is_tls = error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<rustls::Error>());
+        if is_tls {
+            Self::Tls(error)
+        } else {
+            Self::Io(error)
+        }
+    }
+}
