@@ -7,7 +7,9 @@
     reason = "clippy knows the functions of tests by their attribute, and not what they call"
 )]
 
+mod boot;
 mod client;
+mod crowd;
 mod peers;
 mod scene;
 mod server;

@@ -64,6 +64,11 @@ impl Star {
         Self::ipv4(number, 1)
     }
 
+    /// The client's IPv4 address on the cable to a server.
+    pub(crate) fn client_ipv4(number: u8) -> IpAddr {
+        Self::ipv4(number, 2)
+    }
+
     /// A server's IPv6 address.
     pub(crate) fn server_ipv6(number: u8) -> IpAddr {
         Self::ipv6(number, 1)

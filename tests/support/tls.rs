@@ -36,6 +36,8 @@ pub(crate) enum Validity {
     Past,
     /// It will be, from 2090.
     Future,
+    /// From the beginning of one year to that of another.
+    Years(i32, i32),
 }
 
 impl Authority {
@@ -114,6 +116,7 @@ fn parameters(names: &[&str], validity: Validity, common_name: &str) -> Certific
         Validity::Now => (2000, 2100),
         Validity::Past => (2000, 2001),
         Validity::Future => (2090, 2100),
+        Validity::Years(from, until) => (from, until),
     };
     parameters.not_before = date_time_ymd(from, 1, 1);
     parameters.not_after = date_time_ymd(until, 1, 1);
