@@ -27,8 +27,9 @@ fn main() -> ExitCode {
 /// The time of the build, seconds since 1970.
 fn built() -> Result<u64, String> {
     if let Some(given) = env::var_os(GIVEN) {
-        let seconds = given.to_str().and_then(|text| text.trim().parse().ok());
-        return seconds.ok_or_else(|| format!("{GIVEN} is {given:?}, not seconds since 1970"));
+        let given = given.to_string_lossy();
+        let seconds = given.trim().parse();
+        return seconds.map_err(|_| format!("{GIVEN} is `{given}`, not seconds since 1970"));
     }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -274,7 +274,8 @@ fn refused<H: Holds>(servers: &[Server<H>], time: Interval) -> Vec<usize> {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "this host's clock is in doubt: certificates of NTS servers are out of date by it, and ",
+            "certificates of NTS servers are out of date by this host's clock, and which of the two is \
+             wrong is not known: ",
         )?;
         match self {
             Self::Alone => f.write_str(

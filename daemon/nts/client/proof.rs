@@ -1,0 +1,78 @@
+//! What a server's certificates were accepted for.
+
+use std::fmt;
+
+use clockwright_timebase::{Timestamp, Utc};
+
+use super::certificate::to_unix;
+use super::chain::Chain;
+use super::rejection::{Checked, Rejection};
+use super::trust::Trust;
+use crate::nts::bootstrap::Holds;
+
+/// In what way the dates of certificates are in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// They are valid.
+    Checked,
+    /// They are valid at a time that may be the right one.
+    Provisional,
+    /// Nobody asked.
+    Ignored,
+}
+
+/// The certificates with which a server proved who it is, and who vouches for them: enough to check
+/// them again when the time is known better. A few kilobytes.
+#[derive(Clone)]
+pub struct CertificateProof {
+    chain: Chain,
+    trust: Trust,
+    dates: Dates,
+}
+
+impl CertificateProof {
+    pub(super) const fn new(chain: Chain, trust: Trust, dates: Dates) -> Self {
+        Self {
+            chain,
+            trust,
+            dates,
+        }
+    }
+
+    /// Were the certificates out of date by the clock, and accepted only because that is in doubt?
+    pub const fn is_provisional(&self) -> bool {
+        matches!(self.dates, Dates::Provisional)
+    }
+
+    /// Are they valid at `time`? Always, with `check_time = false`.
+    ///
+    /// # Errors
+    /// They have expired then, or are not valid yet.
+    pub fn holds_at(&self, time: Timestamp<Utc>) -> Result<(), Rejection> {
+        if self.dates == Dates::Ignored {
+            return Ok(());
+        }
+        self.chain
+            .check(&self.trust, to_unix(time))
+            .map_err(|error| {
+                let checked = Checked {
+                    clock: time,
+                    lower_bound: None,
+                };
+                Rejection::new(&error, &self.chain, checked)
+            })
+    }
+}
+
+impl Holds for &CertificateProof {
+    fn holds_at(&self, time: Timestamp<Utc>) -> bool {
+        CertificateProof::holds_at(self, time).is_ok()
+    }
+}
+
+impl fmt::Debug for CertificateProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, dates) = (self.chain.name.to_str(), self.dates);
+        write!(f, "CertificateProof({name}, dates {dates:?})")
+    }
+}
