@@ -88,6 +88,20 @@ impl KeFailure {
         }
     }
 
+    /// Did nothing leave this host, for want of a way or of an address to send from? Then it can be
+    /// tried again soon: nobody is bothered, and the network may be up by then.
+    pub fn is_local(&self) -> bool {
+        let Self::Connect(_, error) = self else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+                | io::ErrorKind::AddrNotAvailable
+        )
+    }
+
     /// What an error of the stream means. TLS's own are wrapped in it. `rejection` is what the
     /// verifier had against the certificates, if anything.
     pub(super) fn of_stream(
