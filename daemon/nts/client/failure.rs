@@ -96,9 +96,9 @@ impl KeFailure {
         };
         matches!(
             error.kind(),
-            io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::NetworkDown
-                | io::ErrorKind::AddrNotAvailable
+            ErrorKind::NetworkUnreachable
+                | ErrorKind::NetworkDown
+                | ErrorKind::AddrNotAvailable
         )
     }
 
