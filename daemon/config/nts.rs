@@ -36,7 +36,8 @@ section! {
         "rotate" => rotate: Duration = Duration::from_secs(86_400), if rotation;
         /// The NTP server that clients are sent to; `None`: this one.
         "ntp_server" => ntp_server: Option<Host> = None;
-        /// The UDP port that clients are sent to; `None`: they are told none.
+        /// The UDP port that clients are sent to; `None`: the one that is served on here, or 123 of
+        /// another server.
         "ntp_port" => ntp_port: Option<u16> = None, if ntp_port;
         /// How many clients may be connected at once.
         "max_connections" => max_connections: u32 = 1024, if connections;

@@ -65,7 +65,7 @@ impl Daemon {
             denied: counts.denied,
             dropped: dropped(protocol),
             unsent: counts.unsent,
-            key_establishment: None,
+            key_establishment: self.key_server_report(),
         }
     }
 }

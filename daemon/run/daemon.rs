@@ -31,6 +31,7 @@ use crate::interfaces::Interfaces;
 use crate::measure::{
     Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
 };
+use crate::nts::server::KeServer;
 use crate::output::si::signed;
 
 /// How often what has been learnt is saved.
@@ -81,6 +82,8 @@ pub(super) struct Daemon {
     pub(super) refclocks: Refclocks,
     pub(super) followers: Followers,
     pub(super) servers: Servers,
+    /// Hands out keys, and replaces those of cookies.
+    pub(super) key_server: Option<KeServer>,
     pub(super) instruments: Instruments,
     /// Buffers for what comes over PTP; absent only while they are being read.
     pub(super) ptp_inbox: Option<PtpInbox>,
@@ -148,6 +151,7 @@ impl Daemon {
             refclocks: Refclocks::default(),
             followers: Followers::default(),
             servers: Servers::new(),
+            key_server: None,
             instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
             wakes: parts.wakes,
@@ -196,6 +200,7 @@ impl Daemon {
             self.followers
                 .next_timeout()
                 .map(|due| self.clock.timescale().at_host(due)),
+            self.key_server_due(),
             self.discipline.next_timeout(),
             Some(self.save_at),
         ];
@@ -227,6 +232,7 @@ impl Daemon {
         }
         self.handle_refclocks(now);
         self.handle_followers();
+        self.handle_key_server();
         for address in self.sources.due_names(now) {
             self.look_up(address);
         }
@@ -452,6 +458,7 @@ impl Daemon {
         self.followers.stop();
         self.save();
         self.save_sessions();
+        self.stop_key_server();
         if self.servers.is_listening() {
             let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
             info!(

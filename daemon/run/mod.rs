@@ -10,6 +10,7 @@ mod desk;
 mod doubt;
 mod events;
 mod follow;
+mod key_server;
 mod keys;
 mod leap;
 mod limiter;
@@ -69,6 +70,8 @@ pub fn main(args: &RunArgs) -> Exit {
     // Only the looking up of names uses other threads, and those end soon after.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // However many clients want keys, what comes for the clock waits for a few of them at most.
+        .event_interval(8)
         .max_blocking_threads(4)
         .thread_keep_alive(std::time::Duration::from_secs(1))
         .build();

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use super::daemon::Daemon;
 use super::serve::ListenError;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
+use crate::nts::server::KeError;
 
 /// Keys that only count when the daemon starts.
 const AT_START_ONLY: [&str; 6] = [
@@ -28,6 +29,8 @@ pub(super) enum ReloadError {
     Invalid(Invalid),
     /// A new address cannot be served on.
     Listen(ListenError),
+    /// Keys cannot be handed out as configured.
+    KeyServer(KeError),
 }
 
 impl fmt::Display for ReloadError {
@@ -35,6 +38,7 @@ impl fmt::Display for ReloadError {
         match self {
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            Self::KeyServer(error) => error.fmt(f),
         }
     }
 }
@@ -57,13 +61,17 @@ impl Daemon {
     }
 
     fn try_reload(&mut self) -> Result<(), ReloadError> {
+        self.check_key_files();
         let loaded = Config::load(&self.main_file).map_err(ReloadError::Invalid)?;
         let changes = self.config.changes_to(&loaded.config);
         if changes.is_empty() {
             info!("reload: the configuration is the same as before");
             return Ok(());
         }
-        // The one step that can fail comes first.
+        // The steps that can fail come first.
+        let next_key_server = self
+            .prepare_key_server(&loaded.config)
+            .map_err(ReloadError::KeyServer)?;
         let listen = loaded
             .config
             .server
@@ -71,6 +79,7 @@ impl Daemon {
             .map(|server| server.listen.clone());
         self.listen_on(&listen.unwrap_or_default())
             .map_err(ReloadError::Listen)?;
+        self.take_over_key_server(next_key_server);
 
         let (later, now): (Vec<&str>, Vec<&str>) = changes
             .settings

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::control::{ClockName, ControlError, ControlSocket, Steering};
 use crate::interfaces::{Access, Interfaces, Policy};
 use crate::measure::Wakes;
+use crate::nts::server::KeError;
 
 /// Why the daemon cannot run.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) enum StartError {
     Control(ControlError),
     /// An address cannot be served on.
     Listen(ListenError),
+    /// Keys cannot be handed out.
+    KeyServer(KeError),
     /// Signals cannot be received.
     Signals(io::Error),
 }
@@ -43,6 +46,7 @@ impl fmt::Display for StartError {
             Self::Clock(error) => write!(f, "the system clock cannot be taken over: {error}"),
             Self::Control(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
+            Self::KeyServer(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "signals cannot be received: {error}"),
         }
     }
@@ -121,6 +125,10 @@ pub(super) fn start(
     daemon
         .listen_on(&listen.unwrap_or_default())
         .map_err(StartError::Listen)?;
+    let key_server = daemon
+        .prepare_key_server(&daemon.config)
+        .map_err(StartError::KeyServer)?;
+    daemon.take_over_key_server(key_server);
     Ok(Started { daemon, control })
 }
 

@@ -224,10 +224,10 @@ impl Pair {
 
 /// A number of seconds for people.
 fn span(seconds: i64) -> String {
-    match seconds {
-        ..7200 => format!("{} minutes", seconds / 60),
-        ..172_800 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / DAY),
+    match seconds / 3600 {
+        0..2 => format!("{} minutes", seconds / 60),
+        hours @ 2..48 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
     }
 }
 

@@ -192,21 +192,23 @@ impl Common {
 
     /// A connection came to nothing: counts that, and logs some of them.
     pub(super) fn refuse(&self, peer: IpAddr, refusal: &Refusal) {
-        let mut inner = self.lock();
-        inner.counts.refuse(refusal);
-        let most = inner.terms.most;
         let kind = match refusal {
             Refusal::NotAllowed => "denied",
             Refusal::TooMany => "crowded",
             Refusal::TooManyFromAddress => "crowded by one",
             _ => "refused",
         };
-        let Some(leave) = inner.limiter.leave(kind, raw_now()) else {
+        let (leave, most) = {
+            let mut inner = self.lock();
+            inner.counts.refuse(refusal);
+            (inner.limiter.leave(kind, raw_now()), inner.terms.most)
+        };
+        let Some(leave) = leave else {
             return;
         };
         match refusal {
             Refusal::NotAllowed => {
-                info!("{peer} asks for NTS keys and is not in server.allow: not answered{leave}")
+                info!("{peer} asks for NTS keys and is not in server.allow: not answered{leave}");
             }
             Refusal::TooMany => warn!(
                 "more than {most} connections for NTS keys at once: the oldest, from {peer}, was \
@@ -223,7 +225,8 @@ impl Common {
 
     /// A connection could not be accepted, through no fault of the client's.
     pub(super) fn tell_of_failure(&self, error: &std::io::Error) {
-        if let Some(leave) = self.lock().limiter.leave("accept", raw_now()) {
+        let leave = self.lock().limiter.leave("accept", raw_now());
+        if let Some(leave) = leave {
             warn!("connections for NTS keys cannot be accepted: {error}{leave}");
         }
     }

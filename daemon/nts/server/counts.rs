@@ -39,18 +39,26 @@ pub struct KeServerCounts {
 }
 
 impl KeServerCounts {
+    /// Connections that came to nothing, by the reason's name.
+    pub const fn by_reason(&self) -> [(&'static str, u64); 10] {
+        [
+            ("not_allowed", self.not_allowed),
+            ("too_many", self.too_many),
+            ("too_many_from_address", self.too_many_from_address),
+            ("timeout", self.timeout),
+            ("tls", self.tls),
+            ("no_alpn", self.no_alpn),
+            ("bad_request", self.bad_request),
+            ("unsupported", self.unsupported),
+            ("io", self.io),
+            ("internal", self.internal),
+        ]
+    }
+
     /// All connections that came to nothing.
-    pub const fn refused(&self) -> u64 {
-        self.not_allowed
-            .wrapping_add(self.too_many)
-            .wrapping_add(self.too_many_from_address)
-            .wrapping_add(self.timeout)
-            .wrapping_add(self.tls)
-            .wrapping_add(self.no_alpn)
-            .wrapping_add(self.bad_request)
-            .wrapping_add(self.unsupported)
-            .wrapping_add(self.io)
-            .wrapping_add(self.internal)
+    pub fn refused(&self) -> u64 {
+        let counts = self.by_reason().map(|(_, count)| count);
+        counts.into_iter().fold(0, u64::wrapping_add)
     }
 
     /// Counts a connection that came to nothing under its reason.
@@ -119,13 +127,9 @@ impl fmt::Display for Refusal {
 impl From<io::Error> for Refusal {
     /// TLS speaks through the errors of its stream.
     fn from(error: io::Error) -> Self {
-        let is_tls = error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<rustls::Error>());
-        if is_tls {
-            Self::Tls(error)
-        } else {
-            Self::Io(error)
+        match error.get_ref() {
+            Some(inner) if inner.is::<rustls::Error>() => Self::Tls(error),
+            _ => Self::Io(error),
         }
     }
 }

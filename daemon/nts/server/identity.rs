@@ -6,11 +6,11 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::{info, warn};
 
 use super::certificates::Certificates;
-use super::config::ServerNtsConfig;
 use super::error::KeError;
 use super::fingerprint::Fingerprint;
 use super::moment::Moment;
 use super::tls;
+use crate::config::ServerNtsConfig;
 
 /// How often it is said that a certificate is about to expire or has.
 const REMIND_EVERY: Duration = Duration::from_secs(86_400);

@@ -7,11 +7,11 @@ use clockwright_ntp::nts::CookieKeys;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::{info, warn};
 
-use super::config::ServerNtsConfig;
 use super::key_file::KeyFile;
 use super::keyring::Keyring;
 use super::moment::Moment;
 use super::shared_keys::{SharedKeys, SharedKeysError};
+use crate::config::ServerNtsConfig;
 
 /// How often the age of our own keys is written down. If the daemon is killed, no more than this is
 /// forgotten of it.
@@ -171,7 +171,7 @@ mod tests {
     fn config(keys: Option<PathBuf>) -> ServerNtsConfig {
         ServerNtsConfig {
             keys,
-            ..super::super::tests::config()
+            ..ServerNtsConfig::default()
         }
     }
 

@@ -6,7 +6,6 @@
 
 mod certificates;
 mod common;
-mod config;
 mod connection;
 mod counts;
 mod crowd;
@@ -39,7 +38,7 @@ use clockwright_ntp::nts::CookieKeys;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::warn;
 
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, ServerNtsConfig};
 use crate::measure::OsEntropy;
 use common::Common;
 use identity::Identity;
@@ -48,7 +47,6 @@ use listener::Listener;
 use prepared::Parts;
 
 pub use certificates::CertificateError;
-pub use config::ServerNtsConfig;
 pub use counts::KeServerCounts;
 pub use error::KeError;
 pub use moment::Moment;

@@ -8,14 +8,13 @@ use tracing::warn;
 
 use super::KeServer;
 use super::common::Terms;
-use super::config::ServerNtsConfig;
 use super::descriptors;
 use super::error::KeError;
 use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::listener::{self, Listener, Opened};
 use super::moment::Moment;
-use crate::config::{NTP_PORT, ServerConfig};
+use crate::config::{NTP_PORT, ServerConfig, ServerNtsConfig};
 use crate::measure::OsEntropy;
 
 /// What [`KeServer::take_over`] takes over.
@@ -137,7 +136,7 @@ mod tests {
             };
             let nts = ServerNtsConfig {
                 ntp_server: ntp_server.map(|it| it.parse().unwrap()),
-                ..super::super::tests::config()
+                ..ServerNtsConfig::default()
             };
             terms(&server, &nts).ntp_port
         };

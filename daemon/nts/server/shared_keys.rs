@@ -168,11 +168,16 @@ fn read(path: &Path, files: &[PathBuf]) -> Result<CookieKeys, SharedKeysError> {
     for file in files {
         let text = secret::read(file).map_err(SharedKeysError::Unusable)?;
         for (line, number) in text.split(|octet| *octet == b'\n').zip(1..) {
-            let Some(key) = read_line(line) else {
-                return Err(SharedKeysError::NoKey(file.clone(), number));
-            };
+            let digits = without_remark(line);
+            if digits.is_empty() {
+                continue;
+            }
+            let key =
+                read_key(digits).ok_or_else(|| SharedKeysError::NoKey(file.clone(), number))?;
             // A key that is there twice is there.
-            keys.extend(key.filter(|key| !keys.contains(key)));
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
             if keys.len() > MOST_KEYS {
                 return Err(SharedKeysError::TooMany(path.to_owned()));
             }
@@ -187,14 +192,17 @@ fn read(path: &Path, files: &[PathBuf]) -> Result<CookieKeys, SharedKeysError> {
     })
 }
 
-/// The key in a line, if there is one; `None` if there is something else.
-fn read_line(line: &[u8]) -> Option<Option<CookieKey>> {
-    let digits = line.split(|octet| *octet == b'#').next()?.trim_ascii();
-    if digits.is_empty() {
-        return Some(None);
-    }
+/// What is before `#`, without spaces around it.
+fn without_remark(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(|octet| *octet == b'#');
+    line.get(..end.unwrap_or(line.len()))
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
+fn read_key(digits: &[u8]) -> Option<CookieKey> {
     let key = hex::decode(str::from_utf8(digits).ok()?)?;
-    CookieKey::named_by_itself(key.as_slice()).map(Some)
+    CookieKey::named_by_itself(key.as_slice())
 }
 
 #[cfg(test)]

@@ -24,27 +24,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::scratch::Scratch;
-use super::{KeServer, Moment, ServerNtsConfig, secret};
-use crate::config::ServerConfig;
+use super::{KeServer, Moment, secret};
+use crate::config::{ServerConfig, ServerNtsConfig};
 
 /// 2026-07-01, as `date` has it.
 pub(super) const NOW: u64 = 1_782_864_000;
 const NAME: &str = "ntp.example";
-
-/// Nothing configured but what has a default.
-pub(super) fn config() -> ServerNtsConfig {
-    ServerNtsConfig {
-        listen: Vec::new(),
-        certificates: Vec::new(),
-        private_keys: Vec::new(),
-        keys: None,
-        rotate: Duration::from_secs(86_400),
-        ntp_server: None,
-        ntp_port: None,
-        max_connections: 1024,
-        max_connections_per_address: 16,
-    }
-}
 
 /// A certificate that vouches for itself, and its key.
 pub(super) struct Issued {
@@ -102,7 +87,7 @@ impl Host {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             certificates: vec![certificate],
             private_keys: vec![key],
-            ..config()
+            ..ServerNtsConfig::default()
         };
         change(&mut nts);
         let (served, state) = (ServerConfig::default(), scratch.directory());

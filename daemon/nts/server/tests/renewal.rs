@@ -97,7 +97,7 @@ fn shared_keys_are_those_of_the_other_servers() {
         // A server of time beside it, which establishes no keys itself.
         let nts = ServerNtsConfig {
             keys: Some(path.clone()),
-            ..config()
+            ..ServerNtsConfig::default()
         };
         let (served, state) = (ServerConfig::default(), shared.directory());
         let other = KeServer::new(&served, &nts, state, Moment::now()).unwrap();
@@ -160,7 +160,7 @@ fn certificates_are_needed_where_anybody_may_connect() {
         let scratch = Scratch::new("ke-certificates");
         let nts = ServerNtsConfig {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
-            ..config()
+            ..ServerNtsConfig::default()
         };
         let (served, state) = (ServerConfig::default(), scratch.directory());
         let refused = KeServer::new(&served, &nts, state, Moment::now()).unwrap_err();
