@@ -5,6 +5,7 @@ use clockwright_ntp::KissCode;
 use tracing::{debug, info, warn};
 
 use super::daemon::Daemon;
+use super::sources::Member;
 use crate::measure::Event;
 
 impl Daemon {
@@ -95,23 +96,37 @@ impl Daemon {
             return;
         }
         if let Some(leave) = leave {
-            let hint = match (&member.last_error, &member.refused) {
-                (Some(error), _) => format!(": {error}"),
-                (None, Some(rejection)) => format!(" with anything usable: {rejection}"),
-                (None, None) if member.asked.is_asked_over_ptp_only() => {
-                    ": it may not answer NTP over PTP, which `timestamping.ptp_transport` or its \
-                     port demands, it may be down, or a firewall drops UDP port 319 on the way"
-                        .to_owned()
-                }
-                (None, None) => {
-                    ": it may be down, or a firewall drops UDP packets on the way".to_owned()
-                }
-            };
-            warn!("{name}: eight requests were not answered{hint}{leave}");
+            warn!("{name}: {}{leave}", silence(member));
         }
         self.sources.silent(id, now);
         self.judge();
     }
+}
+
+/// Why a server does not tell the time, as far as that is known.
+fn silence(member: &Member) -> String {
+    if let Some(error) = member.keys.as_ref().and_then(|keys| keys.error.as_ref()) {
+        return format!("it cannot be asked without keys: {error}");
+    }
+    let hint = match (&member.last_error, &member.refused, member.kiss) {
+        (Some(error), ..) => format!(": {error}"),
+        (None, Some(rejection), _) => format!(" with anything usable: {rejection}"),
+        (None, None, Some(code)) => format!(" with the time: it {}", explain(code)),
+        (None, None, None) if member.asked.is_asked_over_ptp_only() => {
+            ": it may not answer NTP over PTP, which `timestamping.ptp_transport` or its port \
+             demands, it may be down, or a firewall drops UDP port 319 on the way"
+                .to_owned()
+        }
+        (None, None, None) if member.keys.is_some() => {
+            ": it may be down, or a firewall drops UDP packets on the way, perhaps only those \
+             that are longer than 48 octets"
+                .to_owned()
+        }
+        (None, None, None) => {
+            ": it may be down, or a firewall drops UDP packets on the way".to_owned()
+        }
+    };
+    format!("eight requests were not answered{hint}")
 }
 
 /// A kiss code in words.

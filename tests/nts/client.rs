@@ -108,7 +108,9 @@ fn ntpsec_is_asked_with_its_keys() {
         let host = &star.servers[usize::from(number)];
         let configuration = ntpsec::nts_server(&scene.identity(number));
         let name = format!("ntpsec-{number}");
-        Ntpsec::start(version, host, &star.directory, &name, &configuration)
+        let ntpsec = Ntpsec::start(version, host, &star.directory, &name, &configuration);
+        ntpsec.wait_until_it_serves();
+        ntpsec
     };
     let servers = [server(0, Newest), server(1, Release)];
     let (name, address) = (Star::server_name(0), Star::server_ipv4(1).to_string());

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::directory::Directory;
 use super::network::Host;
 use super::peer::{self, Peer, Version};
 use super::tls::{Authority, Identity};
+use super::wait::{wait_for, when};
 
 /// A running ntpd.
 #[derive(Debug)]
@@ -41,6 +43,17 @@ impl<'h> Ntpsec<'h> {
         let mut peer = Peer::start(host, directory, name, &version.of("ntpd"), &arguments);
         peer.wait_until_it_answers(|| ntpq(host, "rv 0 version"));
         Self { peer, host }
+    }
+
+    /// Waits until it hands out its host's clock: for a second or two after its start it answers that
+    /// it is not ready.
+    #[track_caller]
+    pub(crate) fn wait_until_it_serves(&self) {
+        wait_for("ntpsec to serve", Duration::from_secs(20), || {
+            when(self.read("0", "stratum"), |read| {
+                read.get("stratum").is_some_and(|stratum| stratum == "1")
+            })
+        });
     }
 
     /// A count of the daemon, `nts_server_send` for example (ntpq's `ntsinfo` lists them).

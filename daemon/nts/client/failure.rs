@@ -96,9 +96,7 @@ impl KeFailure {
         };
         matches!(
             error.kind(),
-            ErrorKind::NetworkUnreachable
-                | ErrorKind::NetworkDown
-                | ErrorKind::AddrNotAvailable
+            ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable
         )
     }
 
