@@ -40,7 +40,7 @@ impl Daemon {
             aead: auth.algorithm.map(|aead| aead.name().to_owned()),
             aead_id: auth.algorithm.map(clockwright_ntp::nts::Algorithm::id),
             key_length_bits: auth.algorithm.map(|aead| number(aead.key_length() * 8)),
-            key_age_s: auth.age.map(|age| age.as_secs_f64()),
+            key_age_s: auth.age.map(clockwright_timebase::Duration::as_secs_f64),
             attempts: auth.attempts,
             establishing: auth.under_way,
             naks: auth.naks,

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::daemon::Daemon;
 use super::sources::Member;
 use crate::nts::bootstrap::{self, Interval, Server, Standing, Verdict};
-use crate::nts::client::CertificateProof;
+use crate::nts::client::{CertificateProof, Rejection};
 use crate::output::date;
 
 impl Daemon {
@@ -21,7 +21,35 @@ impl Daemon {
         if self.was_synchronized {
             self.check_certificates_again();
         } else {
+            self.doubt_the_others();
             self.ask_the_majority();
+        }
+    }
+
+    /// A certificate that is not valid yet says that the clock is behind. Those that are valid by it
+    /// are then no better: one that is old, with a key that somebody has got hold of, may be valid at
+    /// just that time. So they are not believed alone, either. (One that has expired says no such
+    /// thing: mostly somebody has forgotten to renew it, and that must not stop the others.)
+    fn doubt_the_others(&mut self) {
+        let reading = self.reading();
+        let time = self.utc().max(self.lower_bound);
+        let early = |member: &Member| {
+            let proof = member.keys.as_ref().filter(|keys| keys.in_doubt);
+            let proof = proof.and_then(|keys| keys.proof.as_ref());
+            proof.is_some_and(|proof| {
+                matches!(proof.holds_at(time), Err(Rejection::NotYetValid(..)))
+            })
+        };
+        if !self.sources.members().any(early) {
+            return;
+        }
+        for member in self.sources.members_mut() {
+            if let Some(keys) = member.keys.as_mut().filter(|keys| keys.proof.is_some())
+                && !keys.in_doubt
+            {
+                keys.in_doubt = true;
+                self.discipline.set_proven(member.id, false, reading.raw);
+            }
         }
     }
 
@@ -177,7 +205,7 @@ impl Daemon {
 }
 
 impl Member {
-    /// Is the server's certificate out of date by a clock that may be wrong?
+    /// Is it in doubt whether the server's certificate is valid, since the clock may be wrong?
     pub(super) fn is_in_doubt(&self) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.in_doubt)
     }
@@ -187,8 +215,8 @@ impl Member {
         let keys = self.keys.as_ref();
         match keys.and_then(|keys| Some((keys.proof.as_ref()?, keys.in_doubt))) {
             None => Standing::NotEstablished,
-            Some((proof, true)) => Standing::Provisional(proof),
-            Some((proof, false)) => Standing::Valid(proof),
+            Some((proof, true)) if proof.is_provisional() => Standing::Provisional(proof),
+            Some((proof, _)) => Standing::Valid(proof),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct MemberKeys {
     pub(super) error: Option<String>,
     /// What proved the server of keys; `None` without keys, and with those of an earlier run.
     pub(super) proof: Option<CertificateProof>,
-    /// Is its certificate out of date by a clock that may be wrong?
+    /// Is it in doubt whether its certificate is valid, since the clock may be wrong?
     pub(super) in_doubt: bool,
     /// Is it believed all the same, on the word of a majority?
     pub(super) vouched_for: bool,

@@ -137,6 +137,25 @@ fn a_liar_who_sets_the_time_alone_is_not_believed() {
     assert!(liar.reason.is_some(), "{liar:#?}");
 }
 
+#[test]
+fn a_certificate_that_is_valid_by_the_wrong_clock_is_not_believed_alone() {
+    let scene = Scene::new(3);
+    // Somebody has the key of a certificate that was valid in 2026, and would like it to be 2026.
+    let _old = server(&scene, 0, "0s", Validity::Years(2025, 2028));
+    let _servers = [
+        server(&scene, 1, LATER, THEN),
+        server(&scene, 2, LATER, THEN),
+    ];
+    let client = client(&scene, 3, "");
+    arrives(&client, FIVE_YEARS_S);
+    let name = Star::server_name(0);
+    let auth = wait_for("the old one to be refused", PATIENCE, || {
+        when(client.auth(&name), |auth| auth.last_error.is_some())
+    });
+    let why = auth.last_error.unwrap_or_default();
+    assert!(why.contains("2031-") || why.contains("2028-"), "{why}");
+}
+
 /// What one server's samples come to when they are measured and not believed.
 fn is_not_believed(client: &mut Daemon) {
     let name = Star::server_name(0);

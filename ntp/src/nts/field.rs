@@ -179,9 +179,10 @@ mod tests {
         field(AUTHENTICATOR, &content)
     }
 
-    fn read(
-        fields: &[Vec<u8>],
-    ) -> Result<Option<(usize, Option<usize>, usize, usize)>, FieldError> {
+    /// Length of the unique identifier, length of the cookie, the authenticator's offset and room.
+    type Found = Option<(usize, Option<usize>, usize, usize)>;
+
+    fn read(fields: &[Vec<u8>]) -> Result<Found, FieldError> {
         let packet = [vec![0; Header::LEN], fields.concat()].concat();
         let extensions = Extensions::parse(&packet).unwrap();
         Ok(NtsFields::read(&extensions)?.map(|found| {
