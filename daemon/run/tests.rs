@@ -1,6 +1,8 @@
 //! The daemon end to end, on loopback: real sockets, kernel stamps, the real event loop. Only
 //! virtual clocks are steered.
 
+mod key_server;
+
 use std::cell::RefCell;
 use std::fs;
 use std::net::UdpSocket;
