@@ -1,5 +1,6 @@
 //! Keys for others, from the configuration to a client that uses them.
 
+use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -8,10 +9,24 @@ use rcgen::{CertificateParams, KeyPair};
 use super::*;
 use crate::control::{AuthEntry, ServerReport};
 
-/// A certificate for 127.0.0.1 that vouches for itself, and its key, in two files.
+/// An address that no other test listens on, so that none takes a port away.
+const HERE: &str = "127.0.0.9";
+
+/// A port that nobody uses, with UDP or with TCP.
+fn free_port() -> u16 {
+    loop {
+        let socket = UdpSocket::bind((HERE, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        if TcpListener::bind((HERE, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A certificate for that address that vouches for itself, and its key, in two files.
 fn issue(directory: &Path) {
     use std::io::Write;
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let params = CertificateParams::new(vec![HERE.to_owned()]).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     fs::write(directory.join("crt"), certificate.pem()).unwrap();
@@ -36,8 +51,8 @@ fn furnished() -> PathBuf {
 /// Serves time on a UDP port, and keys on the TCP port with the same number.
 fn settings(directory: &Path, port: u16) -> String {
     format!(
-        "[server]\nlisten = ['127.0.0.1:{port}']\nlocal = {{ stratum = 1 }}\n\
-         [server.nts]\nlisten = ['127.0.0.1:{port}']\ncertificate = '{0}/crt'\nkey = '{0}/key'\n",
+        "[server]\nlisten = ['{HERE}:{port}']\nlocal = {{ stratum = 1 }}\n\
+         [server.nts]\nlisten = ['{HERE}:{port}']\ncertificate = '{0}/crt'\nkey = '{0}/key'\n",
         directory.display()
     )
 }
@@ -45,7 +60,7 @@ fn settings(directory: &Path, port: u16) -> String {
 fn client(directory: &Path, port: u16) -> Host {
     let trusted = directory.join("crt");
     Host::start(&format!(
-        "[[source]]\nserver = '127.0.0.1'\npoll = {{ min = '1/8s', max = '1/4s' }}\n\
+        "[[source]]\nserver = '{HERE}'\npoll = {{ min = '1/8s', max = '1/4s' }}\n\
          nts = {{ port = {port}, trusted_certificates = ['{}'] }}\n{WRONG}",
         trusted.display()
     ))
@@ -73,7 +88,7 @@ fn a_client_is_given_keys_that_outlive_the_server() {
             .await;
         let keys = report(&server).key_establishment.unwrap();
         assert_eq!((keys.established, keys.refused.len()), (1, 0), "{keys:?}");
-        assert_eq!(keys.listening, [format!("127.0.0.1:{port}")]);
+        assert_eq!(keys.listening, [format!("{HERE}:{port}")]);
         assert_eq!(keys.cookie_keys, 2);
         assert_eq!(auth(&client).key_establishments, 1);
 
@@ -84,8 +99,7 @@ fn a_client_is_given_keys_that_outlive_the_server() {
         drop(server);
         client
             .wait_for("port closed", |_| {
-                std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-                    && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+                TcpListener::bind((HERE, port)).is_ok() && UdpSocket::bind((HERE, port)).is_ok()
             })
             .await;
         fs::rename(&kept, &directory).unwrap();
