@@ -98,6 +98,7 @@ impl Daemon {
         let Some(keys) = &mut member.keys else {
             return;
         };
+        let dates_count = made.proof.checks_dates();
         let (algorithm, cookies) = (made.session.keys.algorithm(), made.session.cookies.len());
         let elsewhere = if server == member.found {
             String::new()
@@ -115,6 +116,13 @@ impl Daemon {
             info!(
                 "{name}: keys established with {key_server} ({algorithm}, {cookies} cookies)\
                  {elsewhere}{leave}"
+            );
+        }
+        if !dates_count && let Some(leave) = self.limiter.leave("dates ignored", now) {
+            warn!(
+                "{name}: the dates of its certificate were not looked at (nts.check_time = false), \
+                 which is insecure: who has got hold of an old key of the server can forge its \
+                 time{leave}"
             );
         }
         self.discipline.set_proven(id, !in_doubt, now);

@@ -13,6 +13,7 @@ mod crowd;
 mod peers;
 mod scene;
 mod server;
+mod shared;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -161,6 +161,11 @@ impl Daemon {
         self.process.wait(ENDS_WITHIN);
     }
 
+    /// Asks for a reload of the same configuration: files that it names may have changed.
+    pub(crate) fn reload_as_it_is(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
     /// Replaces the configuration and asks for a reload.
     pub(crate) fn reload(&self, configuration: &str) {
         fs::write(

@@ -44,12 +44,17 @@ impl CertificateProof {
         matches!(self.dates, Dates::Provisional)
     }
 
+    /// Are their dates looked at, as they are without `check_time = false`?
+    pub fn checks_dates(&self) -> bool {
+        self.dates != Dates::Ignored
+    }
+
     /// Are they valid at `time`? Always, with `check_time = false`.
     ///
     /// # Errors
     /// They have expired then, or are not valid yet.
     pub fn holds_at(&self, time: Timestamp<Utc>) -> Result<(), Rejection> {
-        if self.dates == Dates::Ignored {
+        if !self.checks_dates() {
             return Ok(());
         }
         self.chain

@@ -1,0 +1,152 @@
+//! Cookie keys that several servers share, and keys that are handed out by another host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clockwright::control::SourceReport;
+use nix::sys::signal::Signal;
+
+use crate::scene::{PATIENCE, Scene};
+use crate::support::daemon::Daemon;
+use crate::support::star::{SERVER, Star, source};
+use crate::support::wait::{wait_for, when};
+
+/// A file of secrets, the first of which seals.
+fn secrets(scene: &Scene, of: &str, fills: &[u8]) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = scene.star.directory.path(&format!("{of}.secrets"));
+    let draft = scene.star.directory.path("draft");
+    let text: String = fills
+        .iter()
+        .map(|fill| format!("{}\n", format!("{fill:02x}").repeat(32)))
+        .collect();
+    fs::write(&draft, format!("# shared\n{text}")).expect("write secrets");
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o600)).expect("protect them");
+    fs::rename(&draft, &path).expect("put them in place");
+    path
+}
+
+/// `[server.nts]` of a server, with these secrets.
+fn nts(scene: &Scene, number: u8, keys: &Path, more: &str) -> String {
+    let identity = scene.identity(number);
+    format!(
+        "[server.nts]\nlisten = [\"0.0.0.0:4460\", \"[::]:4460\"]\ncertificate = \"{}\"\n\
+         key = \"{}\"\nkeys = \"{}\"\n{more}",
+        identity.certificate.display(),
+        identity.key.display(),
+        keys.display()
+    )
+}
+
+fn start(scene: &Scene, number: u8, configuration: &str) -> Daemon {
+    let host = &scene.star.servers[usize::from(number)];
+    Daemon::start(host, &scene.star.directory, host.name(), configuration)
+}
+
+/// Our client of the first server.
+fn client(scene: &Scene) -> Daemon {
+    let trusted = scene.authority.certificate().display();
+    let asking = source(Star::server_name(0), "1/8s")
+        + &format!("nts = {{ trusted_certificates = \"{trusted}\" }}\n");
+    let star = &scene.star;
+    Daemon::start(&star.client, &star.directory, "client", &asking)
+}
+
+/// Waits until the first server's name has brought so many replies.
+fn replies(client: &Daemon, many: u64) -> SourceReport {
+    let name = Star::server_name(0);
+    client.wait_for_source(&name, "replies", PATIENCE, |source| {
+        source.received >= many && source.reach & 7 == 7
+    })
+}
+
+#[test]
+fn keys_of_one_host_are_good_for_the_time_of_another() {
+    let scene = Scene::new(2);
+    let (ours, theirs) = (
+        secrets(&scene, "keys", &[0x11]),
+        secrets(&scene, "time", &[0x11]),
+    );
+    // The first host hands out keys and tells nobody the time.
+    let named = Star::server_ipv4(1);
+    let more = format!("ntp_server = \"{named}\"\n");
+    let only_keys = format!(
+        "[server]\nallow = [\"10.84.0.0/16\", \"fd84::/16\"]\n{}",
+        nts(&scene, 0, &ours, &more)
+    );
+    let keys = start(&scene, 0, &only_keys);
+    let time = start(
+        &scene,
+        1,
+        &format!("{SERVER}{}", nts(&scene, 1, &theirs, "")),
+    );
+    let client = client(&scene);
+    let source = replies(&client, 16);
+    assert_eq!(source.address, Some(named.to_string()), "{source:#?}");
+    let served = time.server();
+    assert!(served.authenticated >= 16, "{served:#?}");
+    let established = served.key_establishment.map(|keys| keys.established);
+    assert_eq!(established, Some(0), "its own keys nobody wanted");
+    let handed_out = keys.server().key_establishment.expect("a server of keys");
+    assert_eq!(handed_out.established, 1, "{handed_out:#?}");
+
+    // A new secret, first known to both, then used by both, then alone: nobody notices.
+    for fills in [&[0x11, 0x22][..], &[0x22, 0x11], &[0x22]] {
+        let before = time.server().authenticated;
+        secrets(&scene, "keys", fills);
+        secrets(&scene, "time", fills);
+        for host in [&keys, &time] {
+            host.reload_as_it_is();
+            wait_for("the secrets to be read again", PATIENCE, || {
+                when(host.server().key_establishment, |keys| {
+                    keys.as_ref()
+                        .is_some_and(|keys| keys.cookie_keys as usize == fills.len())
+                })
+            });
+        }
+        // All cookies of the old one are used up by then.
+        wait_for("more replies", PATIENCE, || {
+            when(time.server(), |report| report.authenticated >= before + 10)
+        });
+    }
+    let auth = client.auth(&Star::server_name(0));
+    assert_eq!((auth.key_establishments, auth.naks), (1, 0), "{auth:#?}");
+}
+
+#[test]
+fn after_a_crash_no_cookie_is_used_again() {
+    let scene = Scene::new(1);
+    let shared = secrets(&scene, "shared", &[0x33]);
+    let server = start(
+        &scene,
+        0,
+        &format!("{SERVER}{}", nts(&scene, 0, &shared, "")),
+    );
+    let mut first = client(&scene);
+    replies(&first, 8);
+    let saved = scene.star.directory.path("client-state/nts-sessions.json");
+    assert!(!saved.exists(), "nothing to be used twice is on the disk");
+    first.process().signal(Signal::SIGKILL);
+    first.process().wait(PATIENCE);
+    drop(first);
+    assert!(!saved.exists());
+    let second = client(&scene);
+    replies(&second, 8);
+    let auth = second.auth(&Star::server_name(0));
+    assert_eq!(auth.key_establishments, 1, "{auth:#?}");
+
+    // One that ends well leaves them behind, for its owner only, and the next takes them.
+    second.end();
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&saved).expect("sessions"));
+    assert_eq!(mode & 0o777, 0o600);
+    let third = client(&scene);
+    assert!(!saved.exists(), "gone before the first of them is used");
+    replies(&third, 8);
+    let auth = third.auth(&Star::server_name(0));
+    assert_eq!((auth.key_establishments, auth.naks), (0, 0), "{auth:#?}");
+    let established = server
+        .server()
+        .key_establishment
+        .map(|keys| keys.established);
+    assert_eq!(established, Some(2));
+}
