@@ -3,4 +3,8 @@
 
 pub mod bootstrap;
 pub mod client;
+pub(crate) mod hex;
+#[cfg(test)]
+pub(crate) mod scratch;
+pub(crate) mod secret;
 pub mod server;

@@ -4,24 +4,25 @@
 //! its cookies is used, and is written when the daemon ends, which then has none left. After a crash
 //! there is no file, and keys are established anew.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::{fmt, time};
+use std::{fmt, io, time};
 
 use clockwright_ntp::nts::{Algorithm, COOKIES, Cookie, Key, Session, SessionKeys};
 use clockwright_timebase::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::nts::hex::Digits;
+use crate::nts::secret::{self, SecretError};
+
 /// The file's name in the state directory.
 const NAME: &str = "nts-sessions.json";
 /// The format this program writes, and the only one it reads.
 const FORMAT: u32 = 1;
-/// Longest file read, octets: some hundred sources.
-const MAX_FILE: u64 = 1 << 20;
+/// Room for the text of a source, octets, so that it never moves and leaves a copy behind.
+const ROOM: usize = 8192;
 
 /// A session with one server, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,28 +56,21 @@ struct SavedEntry {
     aead: u16,
     keys: SavedKeys,
     alternative_keys: Option<SavedKeys>,
-    cookies: Vec<Secret>,
+    cookies: Vec<Digits>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedKeys {
-    c2s: Secret,
-    s2c: Secret,
+    c2s: Digits,
+    s2c: Digits,
 }
-
-/// Octets in hexadecimal, wiped when dropped.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Secret(Zeroizing<String>);
 
 /// Why there is nothing to go on from, or nothing was kept.
 #[derive(Debug)]
 pub(super) enum SessionsError {
-    /// The file cannot be read.
-    Unreadable(PathBuf, io::Error),
-    /// Others could have read it.
-    Exposed(PathBuf, u32),
-    /// It can be read, and makes no sense.
+    /// The file cannot be read, or others could have read it. It was removed if that was possible.
+    Unusable(SecretError),
+    /// It can be read, and makes no sense. It was removed.
     Damaged(PathBuf, String),
     /// It cannot be removed, so that its cookies might be used twice.
     Irremovable(PathBuf, io::Error),
@@ -87,14 +81,7 @@ pub(super) enum SessionsError {
 impl fmt::Display for SessionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(path, error) => {
-                write!(f, "cannot read {}: {error}", path.display())?;
-            }
-            Self::Exposed(path, mode) => write!(
-                f,
-                "{} could be read by others (mode {mode:o}, should be 600) and was removed",
-                path.display()
-            )?,
+            Self::Unusable(error) => error.fmt(f)?,
             Self::Damaged(path, why) => {
                 write!(f, "{} was damaged ({why}) and was removed", path.display())?;
             }
@@ -136,26 +123,21 @@ impl SessionsFile {
     /// # Errors
     /// There are some, and they cannot be used.
     pub(super) fn take(&self) -> Result<Vec<SavedSession>, SessionsError> {
-        let unreadable = |error| SessionsError::Unreadable(self.path.clone(), error);
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-        let mut text = Zeroizing::new(Vec::new());
-        (&mut file)
-            .take(MAX_FILE)
-            .read_to_end(&mut text)
-            .map_err(unreadable)?;
-        fs::remove_file(&self.path)
-            .and_then(|()| self.sync_directory())
-            .map_err(|error| SessionsError::Irremovable(self.path.clone(), error))?;
-        if mode & 0o077 != 0 {
-            return Err(SessionsError::Exposed(self.path.clone(), mode));
+        let read = secret::read(&self.path);
+        if read.as_ref().is_err_and(SecretError::is_not_found) {
+            return Ok(Vec::new());
         }
+        self.remove()
+            .map_err(|error| SessionsError::Irremovable(self.path.clone(), error))?;
+        let text = read.map_err(SessionsError::Unusable)?;
         let damaged = |why| SessionsError::Damaged(self.path.clone(), why);
-        let saved: Saved = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+        // Only where: serde would quote what it found there, which may be a secret.
+        let saved: Saved = serde_json::from_slice(&text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            damaged(format!(
+                "no file of sessions at line {line}, column {column}"
+            ))
+        })?;
         if saved.format != FORMAT {
             return Err(damaged(format!("format {} is unknown", saved.format)));
         }
@@ -164,6 +146,16 @@ impl SessionsFile {
         sessions
             .collect::<Option<_>>()
             .ok_or_else(|| damaged("a key or cookie is none".to_owned()))
+    }
+
+    /// Removes the file so that it stays so. The name is in the directory, which has to reach the
+    /// disk too.
+    fn remove(&self) -> io::Result<()> {
+        fs::remove_file(&self.path)?;
+        match self.path.parent() {
+            Some(directory) => File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     /// Keeps sessions that are not used any more.
@@ -179,36 +171,11 @@ impl SessionsFile {
             format: FORMAT,
             sessions: sessions.iter().map(|s| SavedEntry::new(s, now)).collect(),
         };
-        self.replace(&saved)
+        let mut text = Zeroizing::new(Vec::with_capacity(ROOM * sessions.len()));
+        serde_json::to_writer(&mut *text, &saved)
+            .map_err(io::Error::from)
+            .and_then(|()| secret::replace(&self.path, &text))
             .map_err(|error| SessionsError::Unwritable(self.path.clone(), error))
-    }
-
-    /// Under another name first: a power failure leaves no file, or a whole one.
-    fn replace(&self, saved: &Saved) -> io::Result<()> {
-        let draft = self.path.with_extension("json.new");
-        let text = Zeroizing::new(serde_json::to_vec(saved)?);
-        // One that was left behind may have other permissions.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.path)?;
-        self.sync_directory()
-    }
-
-    /// A name is in its directory, which has to reach the disk too.
-    fn sync_directory(&self) -> io::Result<()> {
-        match self.path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
     }
 }
 
@@ -227,7 +194,7 @@ impl SavedEntry {
             cookies: session
                 .cookies
                 .iter()
-                .map(|cookie| Secret::new(cookie.expose()))
+                .map(|cookie| Digits::of(cookie.expose()))
                 .collect(),
         }
     }
@@ -261,39 +228,14 @@ impl SavedEntry {
 impl SavedKeys {
     fn new(keys: &SessionKeys) -> Self {
         Self {
-            c2s: Secret::new(keys.c2s().expose()),
-            s2c: Secret::new(keys.s2c().expose()),
+            c2s: Digits::of(keys.c2s().expose()),
+            s2c: Digits::of(keys.s2c().expose()),
         }
     }
 
     fn keys(&self, algorithm: Algorithm) -> Option<SessionKeys> {
-        let key = |secret: &Secret| Key::new(algorithm, &secret.octets()?);
+        let key = |secret: &Digits| Key::new(algorithm, &secret.octets()?);
         SessionKeys::new(key(&self.c2s)?, key(&self.s2c)?)
-    }
-}
-
-impl Secret {
-    fn new(octets: &[u8]) -> Self {
-        let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
-        let text = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-        // With the room it needs, so that no shorter copy is left behind unwiped.
-        let mut secret = Zeroizing::new(String::with_capacity(octets.len() * 2));
-        secret.extend(text);
-        Self(secret)
-    }
-
-    fn octets(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let digits = self.0.as_bytes();
-        if !digits.len().is_multiple_of(2) {
-            return None;
-        }
-        let value = |digit: u8| char::from(digit).to_digit(16);
-        let mut octets = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
-        for pair in digits.chunks_exact(2) {
-            let [high, low] = *pair else { return None };
-            octets.push(u8::try_from(value(high)? << 4 | value(low)?).ok()?);
-        }
-        Some(octets)
     }
 }
 
@@ -307,31 +249,12 @@ fn unix_now() -> u64 {
 mod tests {
     use super::*;
 
-    /// A directory of this test's own, removed afterwards.
-    struct Scratch(PathBuf);
+    use std::os::unix::fs::PermissionsExt as _;
 
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let unique = format!("clockwright-sessions-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(unique);
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
+    use crate::nts::scratch::Scratch;
 
-        fn file(&self) -> SessionsFile {
-            SessionsFile::new(&self.0)
-        }
-
-        fn path(&self) -> PathBuf {
-            self.0.join(NAME)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn file(scratch: &Scratch) -> SessionsFile {
+        SessionsFile::new(scratch.directory())
     }
 
     fn saved(algorithm: Algorithm) -> SavedSession {
@@ -354,52 +277,54 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_taken_once() {
-        let scratch = Scratch::new("once");
+        let scratch = Scratch::new("sessions-once");
         let sessions = Algorithm::ALL.map(saved);
-        scratch.file().save(&sessions).unwrap();
-        let mode = fs::metadata(scratch.path()).unwrap().permissions().mode();
+        file(&scratch).save(&sessions).unwrap();
+        let mode = fs::metadata(scratch.path(NAME))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
-        let mut taken = scratch.file().take().unwrap();
+        let mut taken = file(&scratch).take().unwrap();
         for session in &mut taken {
             assert!((session.age - Duration::from_secs(3600)).abs() <= Duration::from_secs(2));
             session.age = Duration::from_secs(3600);
         }
         assert_eq!(taken, sessions);
-        assert!(!scratch.path().exists(), "gone before a cookie is used");
-        assert!(scratch.file().take().unwrap().is_empty());
-        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+        assert!(!scratch.path(NAME).exists(), "gone before a cookie is used");
+        assert!(file(&scratch).take().unwrap().is_empty());
+        assert_eq!(fs::read_dir(scratch.directory()).unwrap().count(), 0);
     }
 
     #[test]
     fn what_others_could_read_is_not_used() {
-        let scratch = Scratch::new("exposed");
-        scratch
-            .file()
+        let scratch = Scratch::new("sessions-exposed");
+        file(&scratch)
             .save(&[saved(Algorithm::AesSivCmac256)])
             .unwrap();
-        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o640)).unwrap();
-        let error = scratch.file().take().unwrap_err();
-        assert!(matches!(error, SessionsError::Exposed(_, 0o640)), "{error}");
-        assert!(!scratch.path().exists());
+        fs::set_permissions(scratch.path(NAME), fs::Permissions::from_mode(0o644)).unwrap();
+        let error = file(&scratch).take().unwrap_err();
+        assert!(error.to_string().contains("mode is 0644"), "{error}");
+        assert!(!scratch.path(NAME).exists());
     }
 
     #[test]
     fn damage_is_named_and_survived() {
-        let scratch = Scratch::new("damage");
+        let scratch = Scratch::new("sessions-damage");
         for (text, why) in [
-            ("", "EOF"),
+            ("", "line 1"),
             ("{\"format\":9,\"sessions\":[]}", "format 9"),
-            ("[1]", "invalid"),
+            ("[1]", "column"),
         ] {
-            fs::write(scratch.path(), text).unwrap();
-            fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o600)).unwrap();
-            let error = scratch.file().take().unwrap_err().to_string();
+            fs::write(scratch.path(NAME), text).unwrap();
+            fs::set_permissions(scratch.path(NAME), fs::Permissions::from_mode(0o600)).unwrap();
+            let error = file(&scratch).take().unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("anew"), "{error}");
         }
-        let file = scratch.file();
+        let file = file(&scratch);
         file.save(&[saved(Algorithm::AesSivCmac256)]).unwrap();
-        let text = fs::read_to_string(scratch.path()).unwrap();
-        fs::write(scratch.path(), text.replace("abab", "abxy")).unwrap();
+        let text = fs::read_to_string(scratch.path(NAME)).unwrap();
+        fs::write(scratch.path(NAME), text.replace("abab", "abxy")).unwrap();
         assert!(matches!(file.take(), Err(SessionsError::Damaged(..))));
     }
 

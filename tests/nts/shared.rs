@@ -16,11 +16,9 @@ fn secrets(scene: &Scene, of: &str, fills: &[u8]) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = scene.star.directory.path(&format!("{of}.secrets"));
     let draft = scene.star.directory.path("draft");
-    let text: String = fills
-        .iter()
-        .map(|fill| format!("{}\n", format!("{fill:02x}").repeat(32)))
-        .collect();
-    fs::write(&draft, format!("# shared\n{text}")).expect("write secrets");
+    let lines = fills.iter().map(|fill| format!("{fill:02x}").repeat(32));
+    let text: Vec<String> = lines.collect();
+    fs::write(&draft, format!("# shared\n{}\n", text.join("\n"))).expect("write secrets");
     fs::set_permissions(&draft, fs::Permissions::from_mode(0o600)).expect("protect them");
     fs::rename(&draft, &path).expect("put them in place");
     path

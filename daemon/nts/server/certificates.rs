@@ -14,8 +14,8 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use zeroize::Zeroize;
 
-use super::secret::{self, SecretError};
 use super::validity::Validity;
+use crate::nts::secret::{self, SecretError};
 
 /// The longest file with certificates that is read, octets.
 const LONGEST: u64 = 64 * 1024;
@@ -273,9 +273,9 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::scratch::Scratch;
     use super::super::tests::{Issued, NOW};
     use super::*;
+    use crate::nts::scratch::Scratch;
 
     fn load(scratch: &Scratch, names: &[&str]) -> Result<Certificates, CertificateError> {
         let path = |name: &&str, kind: &str| scratch.path(&format!("{name}.{kind}"));

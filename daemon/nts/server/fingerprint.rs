@@ -51,8 +51,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::super::scratch::Scratch;
     use super::*;
+    use crate::nts::scratch::Scratch;
 
     #[test]
     fn whatever_happens_to_a_file_is_noticed() {

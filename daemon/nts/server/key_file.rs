@@ -5,13 +5,13 @@ use std::{fmt, io};
 
 use clockwright_ntp::nts::CookieKey;
 use clockwright_timebase::Duration;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::hex;
 use super::keyring::Keyring;
 use super::moment::Moment;
-use super::secret::{self, SecretError};
+use crate::nts::hex::Digits;
+use crate::nts::secret::{self, SecretError};
 
 /// The file's name in the state directory.
 const NAME: &str = "nts-server-keys.json";
@@ -38,21 +38,6 @@ struct Saved {
 struct SavedKey {
     id: u32,
     key: Digits,
-}
-
-/// A key in hexadecimal.
-struct Digits(Zeroizing<String>);
-
-impl Serialize for Digits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digits {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|digits| Self(Zeroizing::new(digits)))
-    }
 }
 
 /// Why keys are not kept across a restart.
@@ -119,8 +104,7 @@ impl KeyFile {
         if saved.format != FORMAT {
             return Err(damaged(format!("format {} is unknown", saved.format)));
         }
-        let key =
-            |saved: &SavedKey| CookieKey::new(saved.id, hex::decode(&saved.key.0)?.as_slice());
+        let key = |saved: &SavedKey| CookieKey::new(saved.id, &saved.key.octets()?);
         let keys: Option<Vec<_>> = saved.keys.iter().map(key).collect();
         let keys = keys.ok_or_else(|| damaged("a key is not 64 hexadecimal digits".to_owned()))?;
         Keyring::resume(keys, saved.age(now.unix_s), now.raw)
@@ -164,7 +148,7 @@ impl SavedKey {
     fn new(key: &CookieKey) -> Self {
         Self {
             id: key.id(),
-            key: Digits(hex::encode(key.expose())),
+            key: Digits::of(key.expose()),
         }
     }
 }
@@ -176,9 +160,9 @@ mod tests {
 
     use clockwright_timebase::Timestamp;
 
-    use super::super::scratch::Scratch;
     use super::*;
     use crate::measure::OsEntropy;
+    use crate::nts::scratch::Scratch;
 
     const DAY: Duration = Duration::from_secs(86_400);
     const THEN: u64 = 1_800_000_000;
@@ -253,7 +237,7 @@ mod tests {
         let scratch = Scratch::new("key-file-damage");
         let (file, keyring) = saved(&scratch);
         let good = fs::read_to_string(&file.0).unwrap();
-        let secret = hex::encode(keyring.current.expose());
+        let secret = crate::nts::hex::encode(keyring.current.expose());
         let with = |change: fn(&mut serde_json::Value)| {
             let mut saved: serde_json::Value = serde_json::from_str(&good).unwrap();
             change(&mut saved);

@@ -164,9 +164,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
-    use super::super::scratch::Scratch;
     use super::*;
     use crate::measure::OsEntropy;
+    use crate::nts::scratch::Scratch;
 
     fn config(keys: Option<PathBuf>) -> ServerNtsConfig {
         ServerNtsConfig {
@@ -258,7 +258,7 @@ mod tests {
     fn shared_keys_have_no_age() {
         let scratch = Scratch::new("key-store-shared");
         let path = scratch.path("keys");
-        super::super::secret::replace(&path, "ab".repeat(32).as_bytes()).unwrap();
+        crate::nts::secret::replace(&path, "ab".repeat(32).as_bytes()).unwrap();
         let entropy = &mut OsEntropy::new();
         let configured = config(Some(path.clone()));
         let mut store =
@@ -268,7 +268,7 @@ mod tests {
         store.save(moment(0));
         assert!(!scratch.path("nts-server-keys.json").exists());
         assert!(store.is_configured(&configured) && !store.is_configured(&config(None)));
-        super::super::secret::replace(&path, "cd".repeat(32).as_bytes()).unwrap();
+        crate::nts::secret::replace(&path, "cd".repeat(32).as_bytes()).unwrap();
         let before = store.keys();
         assert!(store.check_files());
         assert_ne!(store.keys(), before);

@@ -12,7 +12,6 @@ mod crowd;
 mod descriptors;
 mod error;
 mod fingerprint;
-mod hex;
 mod identity;
 mod key_file;
 mod key_store;
@@ -21,9 +20,6 @@ mod listener;
 mod metered;
 mod moment;
 mod prepared;
-#[cfg(test)]
-mod scratch;
-mod secret;
 mod shared_keys;
 #[cfg(test)]
 mod tests;
@@ -46,12 +42,12 @@ use key_store::KeyStore;
 use listener::Listener;
 use prepared::Parts;
 
+pub use crate::nts::secret::SecretError;
 pub use certificates::CertificateError;
 pub use counts::KeServerCounts;
 pub use error::KeError;
 pub use moment::Moment;
 pub use prepared::Prepared;
-pub use secret::SecretError;
 pub use shared_keys::SharedKeysError;
 
 /// How often files are looked at.

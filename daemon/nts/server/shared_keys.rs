@@ -16,8 +16,8 @@ use clockwright_ntp::nts::cookie::MOST_KEYS;
 use clockwright_ntp::nts::{CookieKey, CookieKeys};
 
 use super::fingerprint::Fingerprint;
-use super::hex;
-use super::secret::{self, SecretError};
+use crate::nts::hex;
+use crate::nts::secret::{self, SecretError};
 
 /// Files of a directory that are looked at. More than one for each key are of no use.
 const MOST_FILES: usize = MOST_KEYS;
@@ -210,8 +210,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::scratch::Scratch;
     use super::*;
+    use crate::nts::scratch::Scratch;
 
     fn digits(fill: u8) -> String {
         hex::encode(&[fill; 32]).to_string()

@@ -23,9 +23,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::scratch::Scratch;
-use super::{KeServer, Moment, secret};
+use super::{KeServer, Moment};
 use crate::config::{ServerConfig, ServerNtsConfig};
+use crate::nts::scratch::Scratch;
+use crate::nts::secret;
 
 /// 2026-07-01, as `date` has it.
 pub(super) const NOW: u64 = 1_782_864_000;

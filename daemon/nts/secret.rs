@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-/// The longest file read, octets: a long chain of certificates has a tenth of that.
-const LONGEST: u64 = 64 * 1024;
+/// The longest file read, octets: keys and cookies of a hundred sources.
+const LONGEST: u64 = 256 * 1024;
 /// Whoever may do any of this to a secret besides its owner, and besides the group of a file that
 /// belongs to root reading it, is one too many.
 const FORBIDDEN: u32 = 0o037;
@@ -58,7 +58,7 @@ impl std::error::Error for SecretError {}
 
 impl SecretError {
     /// Is there just no such file?
-    pub(super) fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io(_, error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
@@ -67,7 +67,7 @@ impl SecretError {
 ///
 /// # Errors
 /// It cannot be read, or it is none any more.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let unreadable = |error| SecretError::Io(path.to_owned(), error);
     // A pipe without a writer would keep the daemon waiting.
     let file = OpenOptions::new()
@@ -112,7 +112,7 @@ fn read_all(file: &File) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 ///
 /// # Errors
 /// The kernel refused a step.
-pub(super) fn replace(path: &Path, secret: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, secret: &[u8]) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
@@ -141,8 +141,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::super::scratch::Scratch;
     use super::*;
+    use crate::nts::scratch::Scratch;
 
     #[test]
     fn what_is_written_is_for_its_owner_only() {
@@ -199,9 +199,9 @@ mod tests {
             Err(SecretError::NotAFile(_))
         ));
         let path = scratch.path("secret");
-        replace(&path, &vec![b'x'; 64 * 1024]).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 64 * 1024);
-        replace(&path, &vec![b'x'; 64 * 1024 + 1]).unwrap();
+        replace(&path, &vec![b'x'; 256 * 1024]).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 256 * 1024);
+        replace(&path, &vec![b'x'; 256 * 1024 + 1]).unwrap();
         assert!(matches!(read(&path), Err(SecretError::TooLong(_))));
     }
 }
