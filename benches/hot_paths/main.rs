@@ -1,5 +1,7 @@
 //! The code that runs for every packet and every sample.
 
+mod nts;
+
 use std::hint::black_box;
 
 use clockwright_discipline::{
@@ -9,7 +11,7 @@ use clockwright_discipline::{
 use clockwright_ntp::{
     Entropy, Leap, ReferenceId, ReplyBuffer, Server, ServerConfig, SystemVariables,
 };
-use clockwright_timebase::{Duration, Poll, Timestamp};
+use clockwright_timebase::{Duration, Poll, Timestamp, Utc};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Not random at all; the cost of the operating system's generator is not what is measured.
@@ -32,10 +34,9 @@ fn basic_request() -> [u8; 48] {
     request
 }
 
-fn serve(c: &mut Criterion) {
-    let mut server = Server::new(ServerConfig::default());
-    let now = Timestamp::from_timespec(1_795_392_000, 0);
-    let system = SystemVariables {
+/// What a server says of a clock that is right.
+fn system(now: Timestamp<Utc>) -> SystemVariables {
+    SystemVariables {
         leap: Leap::None,
         stratum: 2,
         precision: -30,
@@ -43,7 +44,13 @@ fn serve(c: &mut Criterion) {
         root_dispersion: Duration::from_micros(10),
         reference_id: ReferenceId(*b"PHC\0"),
         reference_time: now,
-    };
+    }
+}
+
+fn serve(c: &mut Criterion) {
+    let mut server = Server::new(ServerConfig::default());
+    let now = Timestamp::from_timespec(1_795_392_000, 0);
+    let system = system(now);
     let request = basic_request();
     let mut entropy = Counter(1);
     let mut buffer = ReplyBuffer::new();
@@ -93,5 +100,13 @@ fn discipline(c: &mut Criterion) {
     });
 }
 
-criterion_group!(hot_paths, serve, discipline);
+criterion_group!(
+    hot_paths,
+    serve,
+    discipline,
+    nts::ciphers,
+    nts::cookies,
+    nts::serve,
+    nts::ask
+);
 criterion_main!(hot_paths);
