@@ -6,7 +6,8 @@ use aes_gcm_siv::aead::AeadInOut as _;
 use aes_gcm_siv::aead::inout::InOutBuf;
 use aes_gcm_siv::{Aes128GcmSiv, KeyInit as _, Nonce};
 use aes_siv::siv::Aes128Siv;
-use zeroize::Zeroizing;
+
+use super::secret::Secret;
 
 /// Octets of the tag, of both algorithms.
 pub const TAG: usize = 16;
@@ -81,7 +82,7 @@ impl fmt::Display for Algorithm {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     algorithm: Algorithm,
-    octets: Zeroizing<[u8; LONGEST_KEY]>,
+    octets: Secret<LONGEST_KEY>,
 }
 
 impl Key {
@@ -91,7 +92,7 @@ impl Key {
         if octets.len() != length {
             return None;
         }
-        let mut key = Zeroizing::new([0; LONGEST_KEY]);
+        let mut key = Secret::new();
         key.get_mut(..length)?.copy_from_slice(octets);
         Some(Self {
             algorithm,

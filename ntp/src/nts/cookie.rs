@@ -12,8 +12,9 @@
 //! server remembers nothing of its clients. The id says which of its keys sealed the cookie, and
 //! is part of what is authenticated.
 
-use super::aead::{Algorithm, Cipher, Key, TAG};
-use super::{LONGEST_COOKIE, SessionKeys};
+use super::SessionKeys;
+use super::aead::{Algorithm, Cipher, Key, LONGEST_KEY, TAG};
+use super::secret::Secret;
 use crate::Entropy;
 
 /// The algorithm that cookies are sealed with, whatever they hold: its schedule is computed once
@@ -23,6 +24,8 @@ pub const SEALED_WITH: Algorithm = Algorithm::AesSivCmac256;
 const ID: usize = 4;
 const NONCE: usize = 16;
 const HEAD: usize = ID + NONCE;
+/// The longest of what is sealed in a cookie, with its tag.
+const LONGEST_SEALED: usize = 2 * LONGEST_KEY + TAG;
 /// Keys that a jar opens cookies with at most. What a stranger sends is looked for among these.
 pub const MOST_KEYS: usize = 64;
 
@@ -63,7 +66,7 @@ impl CookieKey {
     pub fn random(entropy: &mut dyn Entropy) -> Self {
         let mut id = [0; ID];
         entropy.fill(&mut id);
-        let mut octets = zeroize::Zeroizing::new([0; super::aead::LONGEST_KEY]);
+        let mut octets = Secret::<LONGEST_KEY>::new();
         entropy.fill(octets.as_mut_slice());
         let key = Key::new(SEALED_WITH, octets.as_slice());
         Self {
@@ -148,7 +151,7 @@ impl CookieJar {
             .find(|algorithm| cookie_length(*algorithm) == cookie.len())?;
         let (id, rest) = cookie.split_first_chunk::<ID>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
-        let mut buffer = zeroize::Zeroizing::new([0; LONGEST_COOKIE]);
+        let mut buffer = Secret::<LONGEST_SEALED>::new();
         let buffer = buffer.get_mut(..sealed.len())?;
         // A name may belong to two keys, by chance once in four thousand million.
         self.keys
@@ -169,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::entropy::test::Seeded;
+    use crate::nts::LONGEST_COOKIE;
 
     fn session(algorithm: Algorithm, fill: u8) -> SessionKeys {
         let key = |fill| Key::new(algorithm, &vec![fill; algorithm.key_length()]).unwrap();

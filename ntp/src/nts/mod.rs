@@ -11,6 +11,7 @@ pub mod cookie;
 pub mod field;
 pub mod ke;
 pub(crate) mod seal;
+mod secret;
 
 use core::fmt;
 
@@ -35,7 +36,11 @@ impl SessionKeys {
     /// The keys with which requests and replies are sealed; `None` if they are not of one
     /// algorithm.
     pub fn new(c2s: Key, s2c: Key) -> Option<Self> {
-        (c2s.algorithm() == s2c.algorithm()).then_some(Self { c2s, s2c })
+        if c2s.algorithm() == s2c.algorithm() {
+            Some(Self { c2s, s2c })
+        } else {
+            None
+        }
     }
 
     /// What they are keys of.
