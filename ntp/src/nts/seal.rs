@@ -158,7 +158,7 @@ pub(crate) fn open_request(
 }
 
 /// An authenticator field of a reply that is written but for the sealing, which waits for the
-/// transmit timestamp.
+/// transmit timestamp. The key is ready for it: its schedule is long to compute, and to move about.
 #[derive(Debug)]
 pub(crate) struct Unsealed {
     cipher: Cipher,
@@ -219,7 +219,7 @@ pub(crate) fn write_authenticator(
 
 impl Unsealed {
     /// Seals the packet, which is complete now.
-    pub(crate) fn seal(mut self, packet: &mut [u8]) {
+    pub(crate) fn seal(&mut self, packet: &mut [u8]) {
         let (covered, field) = packet.split_at_mut(self.offset.min(packet.len()));
         let nonce_at = FIELD_HEADER + LENGTHS;
         let sealed_at = nonce_at + self.nonce_length;

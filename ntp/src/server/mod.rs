@@ -22,7 +22,7 @@ use interleave::ReplyTable;
 use reply::{LowBits, Transmit, is_marked, next_marked};
 use request::Request;
 use statistics::count;
-use tail::Answer;
+use tail::{Answer, AnswerKind};
 
 /// A stamp that is later than this after the request arrived is not the reply's.
 const LATEST_STAMP: Duration = Duration::from_secs(1);
@@ -123,28 +123,29 @@ impl Server {
             Ok((request.header, answer))
         });
         let (request, answer) = answer.inspect_err(|dropped| self.statistics.drop(dropped))?;
-        Ok(match answer {
-            Answer::Time(tail) => {
-                let authentic = tail.unsealed.is_some();
-                let timing = self.time(&request, rx.at, system, entropy);
-                count(match timing.transmit {
-                    Transmit::Now(_) => &mut self.statistics.basic,
-                    Transmit::Previous(_) => &mut self.statistics.interleaved,
-                });
-                if authentic {
-                    count(&mut self.statistics.nts);
-                }
-                Reply::new(timing.header, timing.transmit, timing.tx_key, tail, buffer)
-            }
-            Answer::Nak(tail) => {
-                count(&mut self.statistics.nts_naks);
-                let random = Random::draw(entropy);
-                let receive = LowBits::new(system.precision, random.receive).receive(rx.at.into());
-                let low_bits = LowBits::new(system.precision, random.transmit);
-                let header = nak(&request).with_timestamps(request.transmit, receive);
-                Reply::new(header, Transmit::Now(low_bits), None, tail, buffer)
-            }
-        })
+        if answer.kind == AnswerKind::Nak {
+            count(&mut self.statistics.nts_naks);
+            let random = Random::draw(entropy);
+            let receive = LowBits::new(system.precision, random.receive).receive(rx.at.into());
+            let low_bits = LowBits::new(system.precision, random.transmit);
+            let header = nak(&request).with_timestamps(request.transmit, receive);
+            let transmit = Transmit::Now(low_bits);
+            return Ok(Reply::new(header, transmit, None, answer.end, buffer));
+        }
+        let timing = self.time(&request, rx.at, system, entropy);
+        count(match timing.transmit {
+            Transmit::Now(_) => &mut self.statistics.basic,
+            Transmit::Previous(_) => &mut self.statistics.interleaved,
+        });
+        if answer.kind == AnswerKind::Authentic {
+            count(&mut self.statistics.nts);
+        }
+        let Timing {
+            header,
+            transmit,
+            tx_key,
+        } = timing;
+        Ok(Reply::new(header, transmit, tx_key, answer.end, buffer))
     }
 
     /// What follows the header of the reply to `request`, written into `buffer`.
@@ -156,10 +157,10 @@ impl Server {
         buffer: &mut ReplyBuffer,
     ) -> Result<Answer, Dropped> {
         let Some(jar) = &mut self.jar else {
-            return Ok(Answer::Time(tail::plain(request, correction, buffer)));
+            return Ok(tail::plain(request, correction, buffer));
         };
         match request.nts()? {
-            None => Ok(Answer::Time(tail::plain(request, correction, buffer))),
+            None => Ok(tail::plain(request, correction, buffer)),
             Some(fields) => tail::sealed(request, &fields, jar, correction, entropy, buffer),
         }
     }

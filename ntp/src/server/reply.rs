@@ -10,12 +10,15 @@ use crate::{Header, NtpTimestamp};
 pub const LONGEST: usize = 1280;
 
 /// Room for a reply, to be used for one after the other.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ReplyBuffer {
     /// What precedes the packet over PTP, and the packet.
     octets: [u8; OVERHEAD + LONGEST],
     /// Room to open requests in.
-    pub(super) scratch: [u8; LONGEST],
+    scratch: [u8; LONGEST],
+    /// What is to be sealed once the header is complete. It is here and not in the reply because of
+    /// its size: plain replies have none, and are not to be slower for it.
+    unsealed: Option<Unsealed>,
 }
 
 impl ReplyBuffer {
@@ -24,14 +27,30 @@ impl ReplyBuffer {
         Self {
             octets: [0; OVERHEAD + LONGEST],
             scratch: [0; LONGEST],
+            unsealed: None,
         }
     }
 
-    /// The packet's room, and the room to open requests in.
-    pub(super) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
-        let (_, packet) = self.octets.split_at_mut(OVERHEAD);
-        (packet, &mut self.scratch)
+    /// The rooms for another reply. One before it that was not written is forgotten.
+    pub(super) fn begin(&mut self) -> Rooms<'_> {
+        self.unsealed = None;
+        Rooms {
+            packet: &mut self.octets[OVERHEAD..],
+            scratch: &mut self.scratch,
+            unsealed: &mut self.unsealed,
+        }
     }
+}
+
+/// Where the parts of a reply go.
+#[derive(Debug)]
+pub(super) struct Rooms<'b> {
+    /// The packet.
+    pub(super) packet: &'b mut [u8],
+    /// Requests are opened here.
+    pub(super) scratch: &'b mut [u8],
+    /// The packet's authenticator, if it has one.
+    pub(super) unsealed: &'b mut Option<Unsealed>,
 }
 
 impl Default for ReplyBuffer {
@@ -49,8 +68,6 @@ pub struct Reply<'b> {
     buffer: &'b mut ReplyBuffer,
     /// How long the packet is.
     length: usize,
-    /// What is to be sealed once the header is complete.
-    unsealed: Option<Unsealed>,
 }
 
 /// What goes into a reply's transmit field.
@@ -62,22 +79,14 @@ pub(super) enum Transmit {
     Previous(NtpTimestamp),
 }
 
-/// What follows a reply's header; it is in the buffer already.
-#[derive(Debug)]
-pub(super) struct Tail {
-    /// Where it ends in the packet.
-    pub(super) end: usize,
-    /// Its authenticator, if it has one.
-    pub(super) unsealed: Option<Unsealed>,
-}
-
 impl<'b> Reply<'b> {
-    /// A reply with this header, of which all that follows the header is in `buffer` already.
-    pub(super) fn new(
+    /// A reply with this header, of which all that follows the header is in `buffer` already, and
+    /// ends at `length` of the packet.
+    pub(super) const fn new(
         header: Header,
         transmit: Transmit,
         tx_key: Option<TxKey>,
-        tail: Tail,
+        length: usize,
         buffer: &'b mut ReplyBuffer,
     ) -> Self {
         Self {
@@ -85,8 +94,7 @@ impl<'b> Reply<'b> {
             transmit,
             tx_key,
             buffer,
-            length: tail.end,
-            unsealed: tail.unsealed,
+            length,
         }
     }
 
@@ -117,9 +125,11 @@ impl<'b> Reply<'b> {
         let message = &mut self.buffer.octets[..OVERHEAD + self.length.min(LONGEST)];
         let packet = &mut message[OVERHEAD..];
         packet[..Header::LEN].copy_from_slice(&self.header.to_bytes());
-        if let Some(unsealed) = self.unsealed {
+        if let Some(unsealed) = &mut self.buffer.unsealed {
             unsealed.seal(packet);
         }
+        // Where it is: its key is wiped there.
+        self.buffer.unsealed = None;
         message
     }
 

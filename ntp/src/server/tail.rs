@@ -3,7 +3,7 @@
 use clockwright_timebase::Duration;
 
 use super::Dropped;
-use super::reply::{LONGEST, ReplyBuffer, Tail};
+use super::reply::{LONGEST, ReplyBuffer, Rooms};
 use super::request::Request;
 use crate::extension::network_correction;
 use crate::nts::CookieJar;
@@ -11,26 +11,39 @@ use crate::nts::field::{FIELD_HEADER, NtsFields, UNIQUE_ID};
 use crate::nts::seal::{Unopened, open_request, write_authenticator};
 use crate::{Entropy, Header};
 
-/// What a request is answered with.
-#[derive(Debug)]
-pub(super) enum Answer {
+/// What a request is answered with; its fields are in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    /// What the header is to say.
+    pub(super) kind: AnswerKind,
+    /// Where the reply ends in the packet.
+    pub(super) end: usize,
+}
+
+/// What a reply's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerKind {
     /// The time.
-    Time(Tail),
-    /// That its cookie cannot be opened.
-    Nak(Tail),
+    Plain,
+    /// The time, to be sealed.
+    Authentic,
+    /// That the request's cookie cannot be opened.
+    Nak,
 }
 
 /// The fields of a plain reply. A request may ask what correction it had collected.
-pub(super) fn plain(request: &Request<'_>, correction: Duration, buffer: &mut ReplyBuffer) -> Tail {
-    let (packet, _) = buffer.parts();
+pub(super) fn plain(
+    request: &Request<'_>,
+    correction: Duration,
+    buffer: &mut ReplyBuffer,
+) -> Answer {
+    let Rooms { packet, .. } = buffer.begin();
     let mut end = Header::LEN;
     if request.asks_for_correction(usize::MAX) {
         push(packet, &mut end, &network_correction::field(correction));
     }
-    Tail {
-        end,
-        unsealed: None,
-    }
+    let kind = AnswerKind::Plain;
+    Answer { kind, end }
 }
 
 /// The fields of the reply to a request that claims to be authentic: the unique identifier, which
@@ -43,30 +56,36 @@ pub(super) fn sealed(
     entropy: &mut dyn Entropy,
     buffer: &mut ReplyBuffer,
 ) -> Result<Answer, Dropped> {
-    let (packet, scratch) = buffer.parts();
+    let Rooms {
+        packet,
+        scratch,
+        unsealed,
+    } = buffer.begin();
     let mut end = Header::LEN;
     push_unique_id(packet, &mut end, fields.unique_id);
     let opened = match open_request(request.packet, &request.extensions, fields, jar, scratch) {
         Ok(opened) => opened,
         Err(Unopened::Malformed(error)) => return Err(Dropped::Nts(error)),
         Err(Unopened::Refused) => {
-            let unsealed = None;
-            return Ok(Answer::Nak(Tail { end, unsealed }));
+            let kind = AnswerKind::Nak;
+            return Ok(Answer { kind, end });
         }
     };
     if request.asks_for_correction(fields.authenticator.offset) {
         push(packet, &mut end, &network_correction::field(correction));
     }
     let length = request.packet.len().min(LONGEST);
-    let unsealed = packet
+    *unsealed = packet
         .get_mut(..length)
         .and_then(|packet| write_authenticator(packet, end, &opened, jar, entropy));
     // A request that was opened has room for all of this.
-    let unsealed = unsealed.ok_or(Dropped::TooShort)?;
-    Ok(Answer::Time(Tail {
+    if unsealed.is_none() {
+        return Err(Dropped::TooShort);
+    }
+    Ok(Answer {
+        kind: AnswerKind::Authentic,
         end: length,
-        unsealed: Some(unsealed),
-    }))
+    })
 }
 
 /// Writes octets at `end` and moves that on. What has no room is left out; a request that is not
