@@ -299,7 +299,7 @@ fn a_request_that_ends_with_the_connection_is_answered() {
 #[test]
 fn clients_that_read_nothing_neither_block_nor_outnumber() {
     // Answers far larger than a socket buffer.
-    let daemon = Daemon::start("slow", 5_000);
+    let daemon = Daemon::start("slow", 1_500);
     let lazy: Vec<UnixStream> = (1..MAX_CLIENTS)
         .map(|_| {
             let stream = connect(&daemon.socket);
