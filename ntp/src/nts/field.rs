@@ -65,6 +65,9 @@ pub enum FieldError {
     NoRoom,
     /// What the authenticator hides is not framed as fields.
     Hidden,
+    /// The request is longer than any that is answered, so that its reply might not hold all that
+    /// it must.
+    TooLong,
 }
 
 impl fmt::Display for FieldError {
@@ -77,6 +80,7 @@ impl fmt::Display for FieldError {
             Self::Authenticator => f.write_str("the authenticator's lengths do not fit into it"),
             Self::NoRoom => f.write_str("no room for the reply's nonce"),
             Self::Hidden => f.write_str("what the authenticator hides is malformed"),
+            Self::TooLong => f.write_str("longer than any request that is answered"),
         }
     }
 }

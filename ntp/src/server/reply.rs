@@ -6,7 +6,7 @@ use crate::nts::seal::Unsealed;
 use crate::over_ptp::{self, OVERHEAD};
 use crate::{Header, NtpTimestamp};
 
-/// The longest request that is answered, octets, and so the longest reply.
+/// The longest request that is answered authentically, octets, and so the longest reply.
 pub const LONGEST: usize = 1280;
 
 /// Room for a reply, to be used for one after the other.

@@ -4,6 +4,7 @@ use core::fmt;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
+use super::reply::LONGEST;
 use crate::extension::{Extensions, Field, FramingError, network_correction};
 use crate::nts::field::{FieldError, NtsFields};
 use crate::packet::VERSION;
@@ -45,12 +46,20 @@ pub(super) fn read(request: &[u8]) -> Result<Request<'_>, Dropped> {
 impl<'p> Request<'p> {
     /// The fields by which it claims to be authenticated, if it does.
     pub(super) fn nts(&self) -> Result<Option<NtsFields<'p>>, Dropped> {
-        let fields = NtsFields::read(&self.extensions).map_err(Dropped::Nts)?;
-        let possible = self.header.mode == Mode::Client && self.header.version == VERSION;
-        match fields {
-            Some(_) if !possible => Err(Dropped::Mode(self.header.mode)),
-            Some(NtsFields { cookie: None, .. }) => Err(Dropped::Nts(FieldError::NoCookie)),
-            fields => Ok(fields),
+        let Some(fields) = NtsFields::read(&self.extensions).map_err(Dropped::Nts)? else {
+            return Ok(None);
+        };
+        let Header { version, mode, .. } = self.header;
+        if version != VERSION {
+            Err(Dropped::Version(version))
+        } else if mode != Mode::Client {
+            Err(Dropped::Mode(mode))
+        } else if fields.cookie.is_none() {
+            Err(Dropped::Nts(FieldError::NoCookie))
+        } else if self.packet.len() > LONGEST {
+            Err(Dropped::Nts(FieldError::TooLong))
+        } else {
+            Ok(Some(fields))
         }
     }
 
@@ -87,7 +96,7 @@ impl From<Timestamp<Utc>> for Received {
 pub enum Dropped {
     /// Shorter than a header.
     TooShort,
-    /// Not version 1 to 4.
+    /// Not version 1 to 4, or authenticated by NTS in another version than 4 (RFC 8915 section 5).
     Version(u8),
     /// Not a request: a reply, a broadcast, control or private use.
     Mode(Mode),

@@ -3,7 +3,7 @@
 use clockwright_timebase::Duration;
 
 use super::Dropped;
-use super::reply::{LONGEST, ReplyBuffer, Rooms};
+use super::reply::{ReplyBuffer, Rooms};
 use super::request::Request;
 use crate::extension::network_correction;
 use crate::nts::CookieJar;
@@ -74,7 +74,7 @@ pub(super) fn sealed(
     if request.asks_for_correction(fields.authenticator.offset) {
         push(packet, &mut end, &network_correction::field(correction));
     }
-    let length = request.packet.len().min(LONGEST);
+    let length = request.packet.len();
     *unsealed = packet
         .get_mut(..length)
         .and_then(|packet| write_authenticator(packet, end, &opened, jar, entropy));
