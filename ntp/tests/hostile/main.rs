@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod client;
 mod cookie;
 mod dice;
 mod packet;
