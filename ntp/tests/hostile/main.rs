@@ -9,6 +9,7 @@
 mod client;
 mod cookie;
 mod dice;
+mod ke;
 mod packet;
 mod server;
 mod siv;
