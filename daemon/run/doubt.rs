@@ -191,12 +191,7 @@ impl Daemon {
     /// forgotten.
     fn distrust(&mut self, id: SourceId, why: String) {
         let now = self.clock.timescale().now();
-        let Some((source, _)) = self.sources.find(id) else {
-            return;
-        };
-        let options = self.options_of(source);
-        self.discipline.remove_source(id);
-        self.discipline.add_source(id, options, now);
+        self.forget_samples(id);
         self.discipline.set_proven(id, false, now);
         if let Some(member) = self.sources.member_mut(id) {
             member.drop_keys(why, now);

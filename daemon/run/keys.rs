@@ -92,6 +92,7 @@ impl Daemon {
     /// Keys have been established.
     fn take_keys(&mut self, id: SourceId, name: &str, made: Established, server: SocketAddr) {
         let now = self.clock.timescale().now();
+        self.move_to(id, server);
         let Some(member) = self.sources.member_mut(id) else {
             return;
         };
@@ -133,6 +134,33 @@ impl Daemon {
             );
         }
         self.judge_certificates();
+    }
+
+    /// Another server is to be asked than so far: what the one before has said is not its word.
+    fn move_to(&mut self, id: SourceId, server: SocketAddr) {
+        let moves = |member: &Member| member.asked.server() != server && member.last.is_some();
+        if self
+            .sources
+            .find(id)
+            .is_some_and(|(_, member)| moves(member))
+        {
+            self.forget_samples(id);
+            self.judge();
+        }
+    }
+
+    /// Forgets what a server has said.
+    pub(super) fn forget_samples(&mut self, id: SourceId) {
+        let Some((source, _)) = self.sources.find(id) else {
+            return;
+        };
+        let options = self.options_of(source);
+        let now = self.clock.timescale().now();
+        self.discipline.remove_source(id);
+        self.discipline.add_source(id, options, now);
+        if let Some(member) = self.sources.member_mut(id) {
+            member.last = None;
+        }
     }
 
     /// There are no keys.

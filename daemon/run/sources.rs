@@ -155,7 +155,9 @@ impl Sources {
             let name = source.config.address.host.to_string();
             for member in &mut source.members {
                 let session = member.asked.client_mut().surrender_session(now);
-                if let (Some((session, age)), Some(keys)) = (session, &member.keys) {
+                // What is in doubt now must not be taken for proven by the next run.
+                let keys = member.keys.as_ref().filter(|keys| !keys.in_doubt);
+                if let (Some((session, age)), Some(keys)) = (session, keys) {
                     sessions.push(SavedSession {
                         name: name.clone(),
                         key_server: keys.server,
