@@ -41,8 +41,7 @@ pub struct AuthEntry {
     pub cookies: u32,
     /// Octets of the next one.
     pub cookie_length: u32,
-    /// Is the certificate not valid at what this clock shows, and believed only on a majority's word,
-    /// or not yet?
+    /// Is it in doubt whether its certificate is valid, since this host's clock may be wrong?
     pub provisional: bool,
     /// Why keys could not be established the last time, in words; null since it succeeded.
     pub last_error: Option<String>,

@@ -14,6 +14,8 @@ pub enum NoKeys {
     Establishment(KeFailure),
     /// They could, for a server whose name has no address.
     Unresolved(String, Unresolved),
+    /// The attempt ended without a result: a fault of this program.
+    Abandoned,
 }
 
 impl NoKeys {
@@ -21,7 +23,7 @@ impl NoKeys {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Establishment(failure) => failure.is_local(),
-            Self::Unresolved(..) => false,
+            Self::Unresolved(..) | Self::Abandoned => false,
         }
     }
 }
@@ -30,6 +32,9 @@ impl fmt::Display for NoKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Establishment(failure) => failure.fmt(f),
+            Self::Abandoned => f.write_str(
+                "the attempt to establish keys failed inside this program; please report it",
+            ),
             Self::Unresolved(name, why) => {
                 write!(
                     f,

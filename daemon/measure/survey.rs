@@ -386,8 +386,9 @@ impl<'p> Inquiry<'p> {
                     silenced |= self.answers.taken.is_empty();
                     self.answers.trouble = Some(Trouble::Failed(failure));
                 }
-                // With seven cookies left there is no need for more.
-                Event::Reachable(_) | Event::Doubted(_) | Event::KeysWanted => {}
+                // All cookies are used up: none of that many requests was answered.
+                Event::KeysWanted => silenced = true,
+                Event::Reachable(_) | Event::Doubted(_) => {}
             }
         }
         silenced

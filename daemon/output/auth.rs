@@ -73,7 +73,7 @@ fn amiss(source: &AuthEntry) -> String {
         return printable(error).into_owned();
     }
     if source.provisional {
-        return "its certificate is not valid at what this clock shows".to_owned();
+        return "whether its certificate is valid is in doubt, as is this clock".to_owned();
     }
     let waits = source.establishing && source.aead.is_none();
     if waits {

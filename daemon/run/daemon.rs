@@ -167,7 +167,7 @@ impl Daemon {
             told_leap: KernelLeap::None,
             own_steps: 0,
         };
-        daemon.sources.remember(parts.sessions.1);
+        daemon.sources.remember(parts.sessions.1, now);
         for source in sources {
             let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
             daemon.apply(turnover);
@@ -303,6 +303,10 @@ impl Daemon {
             .handle_changes(changes, raw_now());
         self.serve_over_ptp();
         self.tell_of_interfaces();
+        let now = self.clock.timescale().now();
+        for member in self.sources.members_mut() {
+            member.asked.client_mut().hasten_keys(now);
+        }
     }
 
     /// Logs what has happened to interfaces and their clocks.
@@ -348,14 +352,15 @@ impl Daemon {
                 let turnover = self
                     .sources
                     .adopt(address, addresses, now, &mut self.instruments);
+                let replaced = !turnover.left.is_empty();
                 self.apply(turnover);
-                self.sources.looked_up(address, None, now);
+                self.sources.looked_up(address, None, replaced, now);
             }
             Err(failure) => {
                 if let Some(leave) = self.limiter.leave("name", now) {
                     warn!("{}: {failure}{leave}", address.host);
                 }
-                self.sources.looked_up(address, Some(failure), now);
+                self.sources.looked_up(address, Some(failure), false, now);
             }
         }
     }
@@ -437,7 +442,7 @@ impl Daemon {
             return;
         };
         let now = self.clock.timescale().now();
-        if let Err(error) = self.state.save(&learnt, self.clock.now())
+        if let Err(error) = self.state.save(&learnt, self.utc())
             && let Some(leave) = self.limiter.leave("state", now)
         {
             warn!("{error}{leave}");

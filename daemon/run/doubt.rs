@@ -6,7 +6,7 @@ use clockwright_timebase::{Duration, Timestamp, Utc};
 use tracing::{info, warn};
 
 use super::daemon::Daemon;
-use super::sources::Member;
+use super::sources::{Member, MemberKeys};
 use crate::nts::bootstrap::{self, Interval, Server, Standing, Verdict};
 use crate::nts::client::{CertificateProof, Rejection};
 use crate::output::date;
@@ -44,9 +44,11 @@ impl Daemon {
             return;
         }
         for member in self.sources.members_mut() {
-            if let Some(keys) = member.keys.as_mut().filter(|keys| keys.proof.is_some())
-                && !keys.in_doubt
-            {
+            let checked = |keys: &&mut MemberKeys| {
+                let proof = keys.proof.as_ref();
+                !keys.in_doubt && proof.is_some_and(CertificateProof::checks_dates)
+            };
+            if let Some(keys) = member.keys.as_mut().filter(checked) {
                 keys.in_doubt = true;
                 self.discipline.set_proven(member.id, false, reading.raw);
             }
@@ -105,7 +107,9 @@ impl Daemon {
                         date(agreement.time.from)
                     );
                     let name = self.configured_name(id).unwrap_or_default();
-                    warn!("{name}: {why}");
+                    if let Some(leave) = self.limiter.leave("refused by all", reading.raw) {
+                        warn!("{name}: {why}{leave}");
+                    }
                     self.distrust(id, why);
                 }
             }
@@ -135,34 +139,31 @@ impl Daemon {
         }
     }
 
-    /// All NTS servers that are configured, one without an address included.
+    /// One server of each NTS source that is configured, one without an address included. A pool has
+    /// one voice, that of its first member that can be heard: all of it may well be one operator's.
     fn nts_servers(
         &self,
         reading: ClockReading,
     ) -> (Vec<Option<SourceId>>, Vec<Server<&CertificateProof>>) {
-        let mut ids = Vec::new();
-        let mut servers = Vec::new();
-        for source in self.sources.iter() {
-            if source.config.address.ke_port.is_none() {
-                continue;
-            }
-            if source.members.is_empty() {
-                ids.push(None);
-                let standing = Standing::NotEstablished;
-                servers.push(Server {
-                    standing,
+        let sources = self.sources.iter();
+        sources
+            .filter(|source| source.config.address.ke_port.is_some())
+            .map(|source| {
+                let mut heard = source.members.iter().map(|member| {
+                    let standing = member.standing();
+                    let says = self.says(member.id, reading);
+                    (Some(member.id), Server { standing, says })
+                });
+                let nobody = Server {
+                    standing: Standing::NotEstablished,
                     says: None,
-                });
-            }
-            for member in &source.members {
-                ids.push(Some(member.id));
-                servers.push(Server {
-                    standing: member.standing(),
-                    says: self.says(member.id, reading),
-                });
-            }
-        }
-        (ids, servers)
+                };
+                let can_speak = |(_, server): &(_, Server<_>)| {
+                    server.says.is_some() && !matches!(server.standing, Standing::NotEstablished)
+                };
+                heard.find(can_speak).unwrap_or((None, nobody))
+            })
+            .unzip()
     }
 
     /// What a server's samples say of the time.
@@ -189,7 +190,7 @@ impl Daemon {
 
     /// A server's certificate is not valid: its keys are thrown away, and what it said is
     /// forgotten.
-    fn distrust(&mut self, id: SourceId, why: String) {
+    pub(super) fn distrust(&mut self, id: SourceId, why: String) {
         let now = self.clock.timescale().now();
         self.forget_samples(id);
         self.discipline.set_proven(id, false, now);

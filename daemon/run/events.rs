@@ -105,7 +105,9 @@ impl Daemon {
 
 /// Why a server does not tell the time, as far as that is known.
 fn silence(member: &Member) -> String {
-    if let Some(error) = member.keys.as_ref().and_then(|keys| keys.error.as_ref()) {
+    let keys = member.keys.as_ref();
+    let without = keys.filter(|_| !member.asked.client().has_keys());
+    if let Some(error) = without.and_then(|keys| keys.error.as_ref()) {
         return format!("it cannot be asked without keys: {error}");
     }
     let hint = match (&member.last_error, &member.refused, member.kiss) {

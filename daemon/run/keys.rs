@@ -9,14 +9,17 @@ use tracing::{info, warn};
 
 use super::daemon::{Daemon, Finding};
 use super::sources::Member;
+use crate::config::NtsSettings;
 use crate::measure::{NoKeys, find_keys};
-use crate::nts::client::{DatePolicy, Established, KeOrder};
+use crate::nts::client::{DatePolicy, Established, KeFailure, KeOrder};
 
 /// What came of having keys established.
 #[derive(Debug)]
 pub(super) struct KeysFound {
     /// For whom.
     id: SourceId,
+    /// Whom to trust, as it was configured when they began to be established.
+    settings: NtsSettings,
     /// The keys, and the server to ask with them.
     result: Result<(Established, SocketAddr), NoKeys>,
 }
@@ -46,12 +49,19 @@ impl Daemon {
             time: self.utc(),
             algorithms: Algorithm::ALL.to_vec(),
         };
-        let port = source.config.address.port;
+        let (port, settings) = (source.config.address.port, settings.clone());
         let findings = self.findings.clone();
+        let attempt = tokio::spawn(find_keys(order, port));
         tokio::spawn(async move {
-            let result = find_keys(order, port).await;
+            // However it ends, the source must hear of it: it waits for this before it tries again.
+            let result = attempt.await.unwrap_or(Err(NoKeys::Abandoned));
             // Nobody listens when the daemon is about to end.
-            let _ = findings.send(Finding::Keys(Box::new(KeysFound { id, result })));
+            let found = KeysFound {
+                id,
+                settings,
+                result,
+            };
+            let _ = findings.send(Finding::Keys(Box::new(found)));
         });
     }
 
@@ -69,11 +79,16 @@ impl Daemon {
 
     /// Keys have been established, or not.
     pub(super) fn handle_keys(&mut self, found: KeysFound) {
-        let KeysFound { id, result } = found;
+        let KeysFound {
+            id,
+            settings,
+            result,
+        } = found;
         let Some((source, member)) = self.sources.find(id) else {
             return;
         };
         let name = source.member_name(member);
+        let outdated = source.config.settings.nts.as_ref() != Some(&settings);
         match result {
             Ok((_, server)) if self.sources.is_asked_by_another(id, server) => {
                 let why = format!(
@@ -81,10 +96,19 @@ impl Daemon {
                 );
                 self.no_keys(id, &name, why, false);
             }
-            Ok((established, server)) => self.take_keys(id, &name, established, server),
+            Ok((established, server)) => {
+                self.take_keys(id, &name, established, server);
+                let keys = self.sources.member_mut(id).and_then(|m| m.keys.as_mut());
+                if let Some(keys) = keys {
+                    keys.trust_changed = outdated;
+                }
+            }
             Err(failure) => {
-                let local = failure.is_local();
-                self.no_keys(id, &name, failure.to_string(), local);
+                let (local, why) = (failure.is_local(), failure.to_string());
+                if member_distrusts(member, &failure) {
+                    self.distrust(id, why.clone());
+                }
+                self.no_keys(id, &name, why, local);
             }
         }
     }
@@ -183,6 +207,13 @@ impl Daemon {
             warn!("{error}");
         }
     }
+}
+
+/// Is this a server that is not trusted any more, since it was configured anew whom to trust? Its
+/// keys are from before that.
+fn member_distrusts(member: &Member, failure: &NoKeys) -> bool {
+    let changed = member.keys.as_ref().is_some_and(|keys| keys.trust_changed);
+    changed && matches!(failure, NoKeys::Establishment(KeFailure::Certificate(_)))
 }
 
 impl Member {

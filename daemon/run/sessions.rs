@@ -33,6 +33,8 @@ pub(super) struct SavedSession {
     pub(super) key_server: SocketAddr,
     /// Whom they are for.
     pub(super) server: SocketAddr,
+    /// Whom they were established in trust of.
+    pub(super) trust: String,
     /// The keys and cookies.
     pub(super) session: Session,
     /// How old the keys are.
@@ -51,6 +53,7 @@ struct SavedEntry {
     name: String,
     key_server: SocketAddr,
     server: SocketAddr,
+    trust: String,
     /// When the keys were established, by the clock of the time.
     established_unix_s: u64,
     aead: u16,
@@ -187,6 +190,7 @@ impl SavedEntry {
             name: saved.name.clone(),
             key_server: saved.key_server,
             server: saved.server,
+            trust: saved.trust.clone(),
             established_unix_s: now_unix_s.saturating_sub(age_s),
             aead: session.keys.algorithm().id(),
             keys: SavedKeys::new(&session.keys),
@@ -215,6 +219,7 @@ impl SavedEntry {
             name: self.name.clone(),
             key_server: self.key_server,
             server: self.server,
+            trust: self.trust.clone(),
             session: Session {
                 keys: self.keys.keys(algorithm)?,
                 alternative,
@@ -266,6 +271,7 @@ mod tests {
             name: "time.example.net".to_owned(),
             key_server: "192.0.2.1:4460".parse().unwrap(),
             server: "[2001:db8::1]:123".parse().unwrap(),
+            trust: "everybody".to_owned(),
             session: Session {
                 keys: keys(0x10),
                 alternative: (algorithm == Algorithm::Aes128GcmSiv).then(|| keys(0x20)),

@@ -9,7 +9,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use super::naming::{Naming, choose};
 use super::sessions::SavedSession;
 use crate::config::{
-    Config, Host, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings,
+    Config, Host, NtsSettings, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings,
 };
 use crate::measure::{Association, Instruments, Unresolved};
 use crate::nts::client::CertificateProof;
@@ -63,6 +63,8 @@ pub(super) struct MemberKeys {
     pub(super) in_doubt: bool,
     /// Is it believed all the same, on the word of a majority?
     pub(super) vouched_for: bool,
+    /// Were the keys established before it was configured anew whom to trust?
+    pub(super) trust_changed: bool,
 }
 
 impl Source {
@@ -99,6 +101,9 @@ impl Member {
     }
 }
 
+/// Keys that nobody has asked for in so long, four weeks, would be replaced at once.
+const OLDEST_SESSION: Duration = Duration::from_secs(4 * 7 * 86_400);
+
 /// Attempts to have keys established after which another address of the name is looked for.
 const KEY_ATTEMPTS: u64 = 3;
 
@@ -117,6 +122,8 @@ pub(super) struct Sources {
     list: Vec<Source>,
     /// Keys and cookies of an earlier run that nobody has taken yet.
     remembered: Vec<SavedSession>,
+    /// Since when.
+    remembered_at: Option<Timestamp<Raw>>,
     /// Ids given out so far. None is given twice.
     ids: u32,
 }
@@ -143,25 +150,28 @@ impl Sources {
     }
 
     /// What was kept of an earlier run's keys and cookies.
-    pub(super) fn remember(&mut self, sessions: Vec<SavedSession>) {
+    pub(super) fn remember(&mut self, sessions: Vec<SavedSession>, now: Timestamp<Raw>) {
         self.remembered = sessions;
+        self.remembered_at = Some(now);
     }
 
     /// Takes keys and cookies from all servers, to be kept for the next run. Nothing can be asked
     /// afterwards without new ones.
     pub(super) fn surrender(&mut self, now: Timestamp<Raw>) -> Vec<SavedSession> {
-        let mut sessions = std::mem::take(&mut self.remembered);
+        let mut sessions = self.unclaimed(now);
         for source in &mut self.list {
-            let name = source.config.address.host.to_string();
+            let (address, settings) = (&source.config.address, &source.config.settings);
             for member in &mut source.members {
                 let session = member.asked.client_mut().surrender_session(now);
                 // What is in doubt now must not be taken for proven by the next run.
-                let keys = member.keys.as_ref().filter(|keys| !keys.in_doubt);
+                let proven = |keys: &&MemberKeys| !keys.in_doubt && !keys.trust_changed;
+                let keys = member.keys.as_ref().filter(proven);
                 if let (Some((session, age)), Some(keys)) = (session, keys) {
                     sessions.push(SavedSession {
-                        name: name.clone(),
+                        name: address.host.to_string(),
                         key_server: keys.server,
                         server: member.asked.server(),
+                        trust: settings.nts.as_ref().map_or_else(String::new, trust_of),
                         session,
                         age,
                     });
@@ -171,10 +181,28 @@ impl Sources {
         sessions
     }
 
+    /// What nobody has taken, of sources that are still configured: the name may not have been
+    /// looked up yet.
+    fn unclaimed(&mut self, now: Timestamp<Raw>) -> Vec<SavedSession> {
+        let since = self.remembered_at.map_or(Duration::ZERO, |at| now - at);
+        let mut sessions = std::mem::take(&mut self.remembered);
+        sessions.retain_mut(|saved| {
+            saved.age += since;
+            let is_its = |source: &Source| {
+                let address = &source.config.address;
+                let port = saved.key_server.port();
+                address.ke_port == Some(port) && address.host.to_string() == saved.name
+            };
+            saved.age < OLDEST_SESSION && self.list.iter().any(is_its)
+        });
+        sessions
+    }
+
     /// Does anybody but `id` ask this server?
     pub(super) fn is_asked_by_another(&self, id: SourceId, server: SocketAddr) -> bool {
         self.members()
-            .any(|member| member.id != id && member.asked.server() == server)
+            .filter(|member| member.id != id)
+            .any(|member| member.asked.server() == server || member.found == server)
     }
 
     /// A name towards the discipline that nobody has had.
@@ -250,7 +278,8 @@ impl Sources {
         let client = client_config(&config.settings);
         for member in &mut source.members {
             member.asked.reconfigure(client);
-            if trusts_others {
+            if let Some(keys) = member.keys.as_mut().filter(|_| trusts_others) {
+                keys.trust_changed = true;
                 member.asked.client_mut().renew_keys(now);
             }
         }
@@ -276,10 +305,8 @@ impl Sources {
         instruments: &mut Instruments,
     ) -> Turnover {
         let mut turnover = Turnover::default();
-        let taken: Vec<SocketAddr> = self
-            .members()
-            .flat_map(|m| [m.asked.server(), m.found])
-            .collect();
+        // Not those that a server of keys has named: it must not keep others from their addresses.
+        let taken: Vec<SocketAddr> = self.members().map(|member| member.found).collect();
         let Some(source) = self.list.iter_mut().find(|s| s.config.address == *address) else {
             return turnover;
         };
@@ -289,10 +316,12 @@ impl Sources {
             .map(|member| (member.found, member.is_lost()))
             .collect();
         let (leave, join) = choose(source.wanted(), &present, found, &taken);
+        let mut paces = Vec::new();
         source.members.retain(|member| {
             let leaves = leave.contains(&member.found);
             if leaves {
                 turnover.left.push(member.id);
+                paces.extend(member.asked.client().key_pace());
             }
             !leaves
         });
@@ -304,8 +333,18 @@ impl Sources {
             let mut asked = Association::new(found, id.0, client, now, instruments);
             let keys = address.ke_port.map(|port| {
                 let server = SocketAddr::new(found.ip(), port);
-                let saved = take_remembered(&mut self.remembered, address, server);
-                MemberKeys::secure(&mut asked, server, saved, now)
+                let trust = settings.nts.as_ref().map_or_else(String::new, trust_of);
+                let saved = take_remembered(&mut self.remembered, address, server, &trust);
+                let keys = MemberKeys::secure(&mut asked, server, saved, now);
+                if let Some(pace) = paces.pop() {
+                    asked.client_mut().keep_key_pace(pace);
+                }
+                keys
+            });
+            // An earlier run may have had its keys from another address of the name; that is the one
+            // to be replaced if it is lost.
+            let found = keys.as_ref().map_or(found, |keys| {
+                SocketAddr::new(keys.server.ip(), found.port())
             });
             source.members.push(Member {
                 id,
@@ -329,6 +368,7 @@ impl Sources {
         &mut self,
         address: &SourceAddress,
         failure: Option<&Unresolved>,
+        replaced: bool,
         now: Timestamp<Raw>,
     ) {
         let Some(source) = self.get_mut(address) else {
@@ -347,7 +387,9 @@ impl Sources {
                 let why = "all its addresses are already asked for other sources";
                 naming.failed(why.to_owned(), now);
             }
-            None => naming.succeeded(complete && !lost, now),
+            // One that takes another's place has yet to show that it is better: of two that do not
+            // answer, each would follow the other at once.
+            None => naming.succeeded(complete && !lost && !replaced, now),
         }
     }
 
@@ -391,16 +433,25 @@ impl Sources {
     }
 }
 
+/// Whom keys were established in trust of, in words: those of an earlier run count only where that
+/// is configured as it was then.
+fn trust_of(nts: &NtsSettings) -> String {
+    format!("{:?} dates {}", nts.trusted_certificates, nts.check_time)
+}
+
 /// The keys and cookies that an earlier run had of this source: those from this very server of keys
 /// if there are any, else, of a source that is one server, those from another of its addresses.
 fn take_remembered(
     remembered: &mut Vec<SavedSession>,
     address: &SourceAddress,
     server: SocketAddr,
+    trust: &str,
 ) -> Option<SavedSession> {
     let name = address.host.to_string();
-    let fits =
-        |saved: &SavedSession| saved.name == name && saved.key_server.port() == server.port();
+    let fits = |saved: &SavedSession| {
+        let port = saved.key_server.port();
+        saved.name == name && port == server.port() && saved.trust == trust
+    };
     let same = remembered
         .iter()
         .position(|saved| fits(saved) && saved.key_server == server);
@@ -426,6 +477,7 @@ impl MemberKeys {
             proof: None,
             in_doubt: false,
             vouched_for: false,
+            trust_changed: false,
         };
         match saved {
             Some(saved) => {

@@ -1,5 +1,6 @@
 //! Everything that has to work before the daemon can run.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -122,14 +123,24 @@ pub(super) fn start(
         findings,
     });
     daemon.tell_of_interfaces();
-    daemon
-        .listen_on(&listen.unwrap_or_default())
-        .map_err(StartError::Listen)?;
+    match open(&mut daemon, &listen.unwrap_or_default()) {
+        Ok(()) => Ok(Started { daemon, control }),
+        Err(failure) => {
+            // They were taken out of their file, and nothing has been asked with them yet.
+            daemon.save_sessions();
+            Err(failure)
+        }
+    }
+}
+
+/// Opens what is served on.
+fn open(daemon: &mut Daemon, listen: &[SocketAddr]) -> Result<(), StartError> {
+    daemon.listen_on(listen).map_err(StartError::Listen)?;
     let key_server = daemon
         .prepare_key_server(&daemon.config)
         .map_err(StartError::KeyServer)?;
     daemon.take_over_key_server(key_server);
-    Ok(Started { daemon, control })
+    Ok(())
 }
 
 /// The control socket. A daemon that only cannot write there works all the same; one that would

@@ -124,7 +124,7 @@ impl Daemon {
             return (SourceState::Unusable, Some(explain(code)));
         }
         // Nothing is asked without keys.
-        if let Some(keys) = member.keys.as_ref().filter(|_| client.reach() == 0)
+        if let Some(keys) = member.keys.as_ref().filter(|_| !client.has_keys())
             && let Some(error) = &keys.error
         {
             let state = match self.discipline.source_status(member.id, reading) {

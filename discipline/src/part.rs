@@ -182,8 +182,8 @@ impl Reason {
             }
             Self::NotAuthenticated => "not authenticated, which selection.authentication asks for",
             Self::Unproven => {
-                "its certificate is not valid at what this clock shows; waiting for a majority of \
-                 the NTS sources"
+                "whether its certificate is valid is in doubt, as is this clock; waiting for a \
+                 majority of the NTS sources"
             }
             Self::WaitingForOthers => "waiting for the other sources",
             Self::NoAnswer => "does not answer",

@@ -28,8 +28,8 @@ pub mod server;
 pub mod time;
 
 pub use client::{
-    Action, Arrival, AuthStatus, Client, ClientConfig, ClientStatistics, PortPolicy, PtpUse,
-    Rejection, Request, Stamps, Transport, TxToken,
+    Action, Arrival, AuthStatus, Client, ClientConfig, ClientStatistics, KeyPace, PortPolicy,
+    PtpUse, Rejection, Request, Stamps, Transport, TxToken,
 };
 pub use entropy::Entropy;
 pub use exchange::{Exchange, Measurement, Residence};

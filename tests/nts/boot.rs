@@ -190,6 +190,11 @@ fn one_server_alone_cannot_vouch_for_itself() {
         log.contains("cannot vouch for itself") && log.contains("check_time = false"),
         "{log}"
     );
+    // Nor does a restart make it more than it was.
+    alone.end();
+    let mut again = client(&scene, 1, "");
+    is_not_believed(&mut again);
+    assert_eq!(again.auth(&Star::server_name(0)).key_establishments, 1);
 }
 
 #[test]

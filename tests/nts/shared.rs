@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clockwright::control::SourceReport;
+use clockwright::control::{SourceReport, SourceState};
 use nix::sys::signal::Signal;
 
 use crate::scene::{PATIENCE, Scene};
 use crate::support::daemon::Daemon;
 use crate::support::star::{SERVER, Star, source};
+use crate::support::tls::Authority;
 use crate::support::wait::{wait_for, when};
 
 /// A file of secrets, the first of which seals.
@@ -109,6 +110,49 @@ fn keys_of_one_host_are_good_for_the_time_of_another() {
     }
     let auth = client.auth(&Star::server_name(0));
     assert_eq!((auth.key_establishments, auth.naks), (1, 0), "{auth:#?}");
+}
+
+#[test]
+fn a_server_that_is_not_trusted_any_more_is_not_followed_any_more() {
+    let scene = Scene::new(1);
+    let shared = secrets(&scene, "shared", &[0x44]);
+    let _server = start(
+        &scene,
+        0,
+        &format!("{SERVER}{}", nts(&scene, 0, &shared, "")),
+    );
+    let client = client(&scene);
+    replies(&client, 8);
+    // The authority is taken away, and nobody else vouches for the server.
+    let name = Star::server_name(0);
+    let others = Authority::new(&scene.star.directory, "others");
+    let trusting = |authority: &Authority| {
+        let trusted = authority.certificate().display();
+        source(&name, "1/8s") + &format!("nts = {{ trusted_certificates = \"{trusted}\" }}\n")
+    };
+    client.reload(&trusting(&others));
+    let auth = wait_for("its keys to be dropped", PATIENCE, || {
+        when(client.auth(&name), |auth| {
+            auth.last_error.is_some() && auth.aead.is_none()
+        })
+    });
+    assert_eq!(auth.cookies, 0, "{auth:#?}");
+    let source = client.source(&name);
+    assert_ne!(source.state, SourceState::Selected, "{source:#?}");
+    // Nor do its keys come back with a restart.
+    client.end();
+    let again = Daemon::start(
+        &scene.star.client,
+        &scene.star.directory,
+        "client",
+        &trusting(&others),
+    );
+    let auth = wait_for("a refusal", PATIENCE, || {
+        when(again.auth(&name), |auth| auth.last_error.is_some())
+    });
+    assert_eq!((auth.aead, auth.key_establishments), (None, 0));
+    again.reload(&trusting(&scene.authority));
+    replies(&again, 8);
 }
 
 #[test]

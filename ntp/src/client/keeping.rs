@@ -15,8 +15,10 @@ const LAST_RETRY: Duration = Duration::from_secs(432_000);
 /// Waits after which it is certainly reached: 10 s × 1.5²⁷ is more than five days.
 const MOST_GROWTH: u32 = 27;
 /// After a failure that never left this host, such as a missing route: nobody is bothered by
-/// another attempt, and the network may be up by then.
+/// another attempt, and the network may be up by then. Doubles with each further one.
 const LOCAL_RETRY: Duration = Duration::from_secs(4);
+/// Doublings after which such a wait grows no more: 64 s.
+const LOCAL_DOUBLINGS: u32 = 4;
 /// Keys are used for so long, four weeks, and then replaced.
 const REFRESH: Duration = Duration::from_secs(4 * 7 * 86_400);
 
@@ -30,13 +32,17 @@ pub(super) struct Keeping {
     begun: Option<Timestamp<Raw>>,
     /// When the next one may, if that does not follow from the above.
     retry: Option<Timestamp<Raw>>,
-    /// Establishments begun since the last authentic reply. Only that resets the waits: keys that
-    /// nothing comes of are no success (section 4.2).
+    /// Establishments begun since the last one that came to something: that succeeded, and brought
+    /// an authentic reply. Keys that nothing comes of are no success (section 4.2).
     attempts: u32,
+    /// Failures in a row that never left this host.
+    local_failures: u32,
     /// Establishments that succeeded.
     established: u32,
-    /// Are the keys to be replaced, old or not?
+    /// Are the keys to be replaced, old or not, by an establishment that is yet to begin?
     renew: bool,
+    /// Or by the one that is under way?
+    renewing: bool,
     /// Did a request go unanswered but for a kiss that says the server cannot open the cookie?
     refused: bool,
     /// Kisses of that kind that were noted.
@@ -50,6 +56,13 @@ struct Live {
     alternative: Option<SessionKeys>,
     cookies: VecDeque<Cookie>,
     since: Timestamp<Raw>,
+}
+
+/// How far the waits between key establishments have grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyPace {
+    attempts: u32,
+    begun: Option<Timestamp<Raw>>,
 }
 
 /// What one request takes.
@@ -105,7 +118,8 @@ impl Keeping {
     pub(super) fn established(&mut self, session: Session, now: Timestamp<Raw>) {
         self.under_way = false;
         self.retry = None;
-        self.renew = false;
+        self.renewing = false;
+        self.local_failures = 0;
         self.established = self.established.wrapping_add(1);
         self.resume(session, Duration::ZERO, now);
     }
@@ -113,13 +127,41 @@ impl Keeping {
     /// An establishment has failed; says when to try again. `local`: nothing left this host.
     pub(super) fn failed(&mut self, local: bool, now: Timestamp<Raw>) -> Timestamp<Raw> {
         self.under_way = false;
+        self.renew |= std::mem::take(&mut self.renewing);
         let wait = if local {
             self.attempts = self.attempts.saturating_sub(1);
-            LOCAL_RETRY
+            let doublings = self.local_failures.min(LOCAL_DOUBLINGS);
+            self.local_failures = self.local_failures.saturating_add(1);
+            LOCAL_RETRY * (1 << doublings)
         } else {
+            self.local_failures = 0;
             self.wait()
         };
         *self.retry.insert(now + wait)
+    }
+
+    /// The network is another one than when an attempt failed: it is tried again as soon as is
+    /// polite. Says when, if something is waited for.
+    pub(super) fn hasten(&mut self, now: Timestamp<Raw>) -> Option<Timestamp<Raw>> {
+        let retry = self.retry?;
+        self.local_failures = 0;
+        let polite = self.begun.map_or(now, |begun| begun + FIRST_RETRY).max(now);
+        self.retry = Some(retry.min(polite));
+        self.retry
+    }
+
+    /// How far the waits have grown, for a client that takes this one's place.
+    pub(super) const fn pace(&self) -> KeyPace {
+        KeyPace {
+            attempts: self.attempts,
+            begun: self.begun,
+        }
+    }
+
+    /// Goes on with the waits of the client whose place this one takes.
+    pub(super) const fn keep_pace(&mut self, pace: KeyPace) {
+        self.attempts = pace.attempts;
+        self.begun = pace.begun;
     }
 
     /// An establishment begins.
@@ -127,6 +169,7 @@ impl Keeping {
         self.under_way = true;
         self.begun = Some(now);
         self.retry = None;
+        self.renewing = std::mem::take(&mut self.renew);
         self.attempts = self.attempts.saturating_add(1);
     }
 
@@ -174,7 +217,10 @@ impl Keeping {
     /// An authentic reply brought these cookies, to a request of this establishment.
     pub(super) fn authentic(&mut self, cookies: Vec<Cookie>, establishment: u32) {
         self.refused = false;
-        self.attempts = 0;
+        // Old keys may serve on while new ones cannot be had: that is no success of those attempts.
+        if !self.under_way && self.retry.is_none() {
+            self.attempts = 0;
+        }
         if establishment != self.established {
             return;
         }
@@ -224,6 +270,11 @@ impl Keeping {
             cookies: live.cookies.into(),
         };
         (!session.cookies.is_empty()).then_some((session, now - live.since))
+    }
+
+    /// Are there keys?
+    pub(super) const fn has_keys(&self) -> bool {
+        self.live.is_some()
     }
 
     /// For reports.
@@ -295,10 +346,10 @@ mod tests {
     #[test]
     fn a_failure_that_bothered_nobody_is_retried_soon() {
         let mut keeping = Keeping::default();
-        for n in 0..20 {
-            keeping.begin(at(n));
-            assert_eq!(keeping.failed(true, at(n)), at(n) + LOCAL_RETRY);
-            assert_eq!(keeping.wanted(at(n)), Some(at(n) + LOCAL_RETRY));
+        for wait in [4, 8, 16, 32, 64, 64, 64] {
+            keeping.begin(at(0));
+            assert_eq!(keeping.failed(true, at(0)), at(wait));
+            assert_eq!(keeping.wanted(at(0)), Some(at(wait)));
         }
         keeping.begin(at(100));
         assert_eq!(
@@ -384,6 +435,76 @@ mod tests {
         }
         keeping.renew();
         assert_eq!(keeping.wanted(at(1)), Some(at(1)));
+    }
+
+    #[test]
+    fn old_keys_that_serve_on_do_not_shorten_the_wait_for_new_ones() {
+        let mut keeping = with_keys();
+        keeping.authentic(Vec::new(), 1);
+        let mut now = at(4 * 7 * 86_400);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            keeping.begin(now);
+            let next = keeping.failed(false, now);
+            waits.push((next - now).as_nanos() / 1_000_000_000);
+            // The old keys bring authentic replies all the while.
+            keeping.authentic(Vec::new(), 1);
+            assert_eq!(keeping.wanted(now), Some(next));
+            now = next;
+        }
+        assert_eq!(waits, [10, 15, 22, 33, 50, 75, 113, 170]);
+    }
+
+    #[test]
+    fn an_establishment_that_began_before_the_wish_does_not_fulfil_it() {
+        let mut keeping = with_keys();
+        keeping.renew();
+        keeping.begin(at(1));
+        keeping.renew();
+        keeping.established(session(8), at(2));
+        assert!(keeping.wanted(at(3)).is_some(), "whom to trust has changed");
+        keeping.begin(at(20));
+        keeping.failed(false, at(20));
+        assert!(keeping.wanted(at(21)).is_some(), "the wish is still there");
+        keeping.begin(at(60));
+        keeping.established(session(8), at(61));
+        assert_eq!(keeping.wanted(at(62)), None);
+    }
+
+    #[test]
+    fn another_network_is_tried_soon_and_politely() {
+        let mut keeping = Keeping::default();
+        let mut now = at(0);
+        for _ in 0..20 {
+            keeping.begin(now);
+            now = keeping.failed(false, now);
+        }
+        keeping.begin(now);
+        keeping.failed(false, now);
+        let (soon, later) = (
+            now + Duration::from_secs(3),
+            now + Duration::from_secs(1000),
+        );
+        assert_eq!(keeping.hasten(soon), Some(now + FIRST_RETRY));
+        assert_eq!(
+            keeping.hasten(later),
+            Some(now + FIRST_RETRY),
+            "which is past"
+        );
+        assert_eq!(keeping.wanted(later), Some(later));
+        assert_eq!(with_keys().hasten(at(1)), None, "nothing is waited for");
+    }
+
+    #[test]
+    fn another_address_of_the_same_name_goes_on_with_the_waits() {
+        let mut keeping = Keeping::default();
+        for _ in 0..5 {
+            keeping.begin(at(0));
+            keeping.failed(false, at(0));
+        }
+        let mut next = Keeping::default();
+        next.keep_pace(keeping.pace());
+        assert_eq!(next.wanted(at(1)), keeping.wanted(at(1)));
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod timers;
 pub use action::{Action, Request, TxToken};
 pub use arrival::{Arrival, Transport};
 pub use config::{ClientConfig, PortPolicy, PtpUse};
-pub use keeping::AuthStatus;
+pub use keeping::{AuthStatus, KeyPace};
 pub use rejection::Rejection;
 pub use stamps::Stamps;
 pub use statistics::ClientStatistics;
@@ -558,6 +558,7 @@ impl Client {
         self.carriage.restart();
         self.timers.cancel(Timer::StampWait);
         self.port_bound = false;
+        self.hasten_keys(now);
         if self.polling.limited() {
             return;
         }

@@ -6,7 +6,7 @@
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use super::action::Action;
-use super::keeping::{AuthStatus, Keeping};
+use super::keeping::{AuthStatus, Keeping, KeyPace};
 use super::reply::{self, Match};
 use super::request::PendingRequest;
 use super::statistics::count;
@@ -35,7 +35,7 @@ impl Client {
         let Some(keeping) = &mut self.keeping else {
             return;
         };
-        let was_without = keeping.status(now).algorithm.is_none();
+        let was_without = !keeping.has_keys();
         keeping.established(session, now);
         self.timers.cancel(Timer::Keys);
         if was_without && !self.polling.limited() {
@@ -63,6 +63,26 @@ impl Client {
         }
     }
 
+    /// How far the waits between key establishments have grown.
+    pub fn key_pace(&self) -> Option<KeyPace> {
+        self.keeping.as_ref().map(Keeping::pace)
+    }
+
+    /// Goes on with the waits of another client that this one takes the place of: it is another
+    /// address of the same server, which is to be asked no more often for that.
+    pub fn keep_key_pace(&mut self, pace: KeyPace) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.keep_pace(pace);
+        }
+    }
+
+    /// The network has changed: if an establishment of keys has failed, it is tried again soon.
+    pub fn hasten_keys(&mut self, now: Timestamp<Raw>) {
+        if let Some(at) = self.keeping.as_mut().and_then(|k| k.hasten(now)) {
+            self.timers.set(Timer::Keys, at);
+        }
+    }
+
     /// Throws keys and cookies away; new ones are asked for in their time.
     pub fn drop_keys(&mut self, now: Timestamp<Raw>) {
         if let Some(keeping) = &mut self.keeping {
@@ -81,6 +101,11 @@ impl Client {
     /// How this client proves itself and its server; `None` if it does not.
     pub fn auth(&self, now: Timestamp<Raw>) -> Option<AuthStatus> {
         self.keeping.as_ref().map(|keeping| keeping.status(now))
+    }
+
+    /// Are there keys, without which nothing is sent?
+    pub fn has_keys(&self) -> bool {
+        self.keeping.as_ref().is_some_and(Keeping::has_keys)
     }
 
     /// Is everything authenticated?
