@@ -70,7 +70,8 @@ pub fn main(args: &RunArgs) -> Exit {
     // Only the looking up of names uses other threads, and those end soon after.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // However many clients want keys, what comes for the clock waits for a few of them at most.
+        // How many tasks may run before sockets are looked at. Those of clients who want keys are
+        // many, and take long: they take turns besides (nts/server/turns.rs).
         .event_interval(8)
         .max_blocking_threads(4)
         .thread_keep_alive(std::time::Duration::from_secs(1))

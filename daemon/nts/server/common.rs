@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::counts::{KeServerCounts, Refusal, count};
 use super::crowd::{Crowd, Member};
+use super::turns::Turns;
 use crate::config::ServerConfig;
 use crate::measure::OsEntropy;
 use crate::run::Limiter;
@@ -35,7 +36,10 @@ pub(super) struct Terms {
 /// Shared by the listeners and their connections. The lock is held for microseconds, and never
 /// while anything is waited for.
 #[derive(Debug)]
-pub(super) struct Common(Mutex<Inner>);
+pub(super) struct Common {
+    inner: Mutex<Inner>,
+    turns: Turns,
+}
 
 struct Inner {
     terms: Terms,
@@ -89,7 +93,7 @@ impl Drop for Place {
 impl Common {
     /// Nobody is connected yet, and nobody can shake hands.
     pub(super) fn new(terms: Terms, keys: &CookieKeys) -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Inner {
             crowd: Crowd::new(terms.most, terms.most_per_address),
             terms,
             tls: None,
@@ -97,12 +101,21 @@ impl Common {
             entropy: OsEntropy::new(),
             counts: KeServerCounts::default(),
             limiter: Limiter::default(),
-        }))
+        };
+        Self {
+            inner: Mutex::new(inner),
+            turns: Turns::new(),
+        }
     }
 
     /// A panic elsewhere leaves nothing half done in here that could do harm.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In which connections go on.
+    pub(super) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Other terms and certificates, from the next connection on.

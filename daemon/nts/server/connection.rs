@@ -38,7 +38,9 @@ pub(super) async fn attend(stream: TcpStream, place: Place) {
     // The answer and the end of the stream are two writes, and neither is to wait for the other.
     let _ = stream.set_nodelay(true);
     let common = place.common();
-    match timeout(DEADLINE, exchange(stream, common)).await {
+    // Waiting for a turn counts, too.
+    let exchange = common.turns().take(exchange(stream, common));
+    match timeout(DEADLINE, exchange).await {
         Ok(Ok((stream, granted))) => {
             match granted {
                 Ok(()) => common.count_established(),

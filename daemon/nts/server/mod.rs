@@ -2,7 +2,8 @@
 //! keys that servers of time need, too.
 //!
 //! Everything runs on the daemon's one thread: a task for each listener, and one for each
-//! connection. Their number, the time each may take and the octets it may send are bounded.
+//! connection. Their number, the time each may take and the octets it may send are bounded, and
+//! they go on in turns, so that the daemon is not kept from what it is there for.
 
 mod certificates;
 mod common;
@@ -24,6 +25,7 @@ mod shared_keys;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod turns;
 mod validity;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! A server and its clients in one process, over loopback.
 
+mod crowded;
 mod exchange;
 mod hostile;
 mod renewal;
