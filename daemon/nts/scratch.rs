@@ -1,6 +1,7 @@
 //! A directory of a test's own.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Empty at first, removed afterwards.
@@ -13,7 +14,9 @@ impl Scratch {
         let unique = format!("clockwright-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
+        // Secrets are not taken from where a group may write.
+        let mut ours = DirBuilder::new();
+        ours.recursive(true).mode(0o700).create(&path).unwrap();
         Self(path)
     }
 

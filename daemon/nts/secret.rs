@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 /// The longest file read, octets: keys and cookies of a hundred sources.
@@ -34,6 +35,13 @@ pub enum SecretError {
         /// The permission bits of its mode.
         mode: u32,
     },
+    /// It is somebody else's, who can read and change it.
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The user id that it belongs to.
+        owner: u32,
+    },
 }
 
 impl fmt::Display for SecretError {
@@ -48,6 +56,13 @@ impl fmt::Display for SecretError {
                 f,
                 "{path} holds a secret and its mode is {mode:04o}, so that others can read or \
                  change it; `chmod 600 {path}`. (A file of root may be readable by its group)",
+                path = path.display()
+            ),
+            Self::Foreign { path, owner } => write!(
+                f,
+                "{path} holds a secret and belongs to the user with id {owner}, who can read and \
+                 change it; `chown {me} {path}`",
+                me = geteuid(),
                 path = path.display()
             ),
         }
@@ -86,6 +101,11 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
             mode: metadata.mode() & 0o7777,
         });
     }
+    let owner = metadata.uid();
+    if is_foreign(owner, geteuid().as_raw()) {
+        let path = path.to_owned();
+        return Err(SecretError::Foreign { path, owner });
+    }
     read_all(&file)
         .map_err(unreadable)?
         .ok_or_else(|| SecretError::TooLong(path.to_owned()))
@@ -95,6 +115,12 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 /// are root's way of giving a key to a few daemons.
 const fn is_exposed(mode: u32, owner: u32) -> bool {
     mode & FORBIDDEN != 0 || (mode & GROUP_READS != 0 && owner != ROOT)
+}
+
+/// Does what belongs to `owner` belong to somebody whom a daemon of the user `me` need not obey? Its
+/// mode says nothing then: who owns a file has it as he likes.
+pub(crate) const fn is_foreign(owner: u32, me: u32) -> bool {
+    owner != ROOT && owner != me
 }
 
 /// All of a file, `None` if it is too long.
@@ -139,7 +165,7 @@ pub(crate) fn replace(path: &Path, secret: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
     use crate::nts::scratch::Scratch;
@@ -188,6 +214,27 @@ mod tests {
             text.contains("0644") && text.contains("chmod 600"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_else_is_no_secret() {
+        assert!(!is_foreign(ROOT, ROOT) && !is_foreign(ROOT, 1000) && !is_foreign(1000, 1000));
+        assert!(is_foreign(1000, ROOT) && is_foreign(1000, 1001));
+
+        let scratch = Scratch::new("secret-foreign");
+        let path = scratch.path("secret");
+        replace(&path, b"secret").unwrap();
+        // Only root can give it away.
+        if geteuid().is_root() {
+            chown(&path, Some(1234), None).unwrap();
+            let refused = read(&path).unwrap_err();
+            assert!(matches!(refused, SecretError::Foreign { owner: 1234, .. }));
+            let text = refused.to_string();
+            assert!(
+                text.contains("1234") && text.contains("chown 0 /"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

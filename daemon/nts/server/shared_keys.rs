@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clockwright_ntp::nts::cookie::MOST_KEYS;
 use clockwright_ntp::nts::{CookieKey, CookieKeys};
+use nix::unistd::geteuid;
 
 use super::fingerprint::Fingerprint;
 use crate::nts::hex;
@@ -21,7 +22,8 @@ use crate::nts::secret::{self, SecretError};
 
 /// Files of a directory that are looked at. More than one for each key are of no use.
 const MOST_FILES: usize = MOST_KEYS;
-const OTHERS_WRITE: u32 = 0o002;
+/// Its group writes, or anyone. Whoever can put a file before the others says which key seals.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Why shared keys cannot be used.
 #[derive(Debug)]
@@ -30,8 +32,10 @@ pub enum SharedKeysError {
     Unusable(SecretError),
     /// The directory cannot be read.
     Directory(PathBuf, io::Error),
-    /// Anyone can put keys into the directory.
+    /// Others can put keys into the directory.
     Open(PathBuf),
+    /// The directory belongs to somebody else, with this user id.
+    Foreign(PathBuf, u32),
     /// There are more files in the directory than keys can be used.
     TooManyFiles(PathBuf),
     /// This line of the file is no key.
@@ -49,7 +53,14 @@ impl fmt::Display for SharedKeysError {
             Self::Directory(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Self::Open(path) => write!(
                 f,
-                "anyone can put files into {path}; `chmod o-w {path}`",
+                "others can put NTS cookie keys into {path}; `chmod go-w {path}`",
+                path = path.display()
+            ),
+            Self::Foreign(path, owner) => write!(
+                f,
+                "{path} belongs to the user with id {owner}, who can put NTS cookie keys into it; \
+                 `chown {me} {path}`",
+                me = geteuid(),
                 path = path.display()
             ),
             Self::TooManyFiles(path) => write!(
@@ -143,8 +154,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, SharedKeysError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    if fs::metadata(path).map_err(unreadable)?.mode() & OTHERS_WRITE != 0 {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if metadata.mode() & OTHERS_WRITE != 0 {
         return Err(SharedKeysError::Open(path.to_owned()));
+    }
+    if secret::is_foreign(metadata.uid(), geteuid().as_raw()) {
+        return Err(SharedKeysError::Foreign(path.to_owned(), metadata.uid()));
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
@@ -208,7 +223,7 @@ fn read_key(digits: &[u8]) -> Option<CookieKey> {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown};
 
     use super::*;
     use crate::nts::scratch::Scratch;
@@ -295,11 +310,32 @@ mod tests {
         assert!(refused.to_string().contains("chmod 600"), "{refused}");
         mode(&path, 0o600);
         assert!(SharedKeys::open(scratch.directory()).is_ok());
-        mode(scratch.directory(), 0o777);
-        let refused = SharedKeys::open(scratch.directory()).unwrap_err();
-        assert!(matches!(refused, SharedKeysError::Open(_)), "{refused}");
+        for fillable in [0o777, 0o757, 0o775] {
+            mode(scratch.directory(), fillable);
+            let refused = SharedKeys::open(scratch.directory()).unwrap_err();
+            assert!(matches!(refused, SharedKeysError::Open(_)), "{refused}");
+        }
+        mode(scratch.directory(), 0o755);
+        assert!(SharedKeys::open(scratch.directory()).is_ok());
         let missing = SharedKeys::open(&scratch.path("missing")).unwrap_err();
         assert!(missing.to_string().contains("cannot read"), "{missing}");
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused() {
+        let scratch = Scratch::new("shared-foreign");
+        write(&scratch.path("keys"), &digits(1));
+        assert!(SharedKeys::open(scratch.directory()).is_ok());
+        // Only root can give it away.
+        if geteuid().is_root() {
+            chown(scratch.directory(), Some(1234), None).unwrap();
+            let refused = SharedKeys::open(scratch.directory()).unwrap_err();
+            assert!(
+                matches!(refused, SharedKeysError::Foreign(_, 1234)),
+                "{refused}"
+            );
+            assert!(refused.to_string().contains("chown 0 /"), "{refused}");
+        }
     }
 
     #[test]
