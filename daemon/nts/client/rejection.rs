@@ -45,8 +45,9 @@ impl fmt::Display for Checked {
         match self.lower_bound {
             Some(least) if least > self.clock => write!(
                 f,
-                "it is {} at least (when this program was built, or last knew the time), though this \
-                 host's clock says {clock}",
+                "it is {} at least (when this program was built, or last knew the time, which is in \
+                 drift.json in state.directory: remove that if it is wrong), though this host's clock \
+                 says {clock}",
                 date(least)
             ),
             _ => write!(f, "this host's clock says {clock}"),

@@ -64,6 +64,11 @@ fn it_is_never_earlier_than_the_lower_bound() {
         "{words}"
     );
     assert!(words.contains("clock says 2026-05-31"), "{words}");
+    // Unless the bound is wrong.
+    assert!(
+        words.contains("drift.json in state.directory: remove"),
+        "{words}"
+    );
     // A clock in the past does no harm where the bound is within it.
     let established = tried(root.issue(GOOD), &trusted, by(day(-9000), day(120), false));
     assert!(!established.unwrap().proof.is_provisional());
