@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::daemon::Daemon;
 use super::sources::{Member, MemberKeys};
 use crate::nts::bootstrap::{self, Interval, Server, Standing, Verdict};
-use crate::nts::client::{CertificateProof, Rejection};
+use crate::nts::client::CertificateProof;
 use crate::output::date;
 
 impl Daemon {
@@ -36,9 +36,7 @@ impl Daemon {
         let early = |member: &Member| {
             let proof = member.keys.as_ref().filter(|keys| keys.in_doubt);
             let proof = proof.and_then(|keys| keys.proof.as_ref());
-            proof.is_some_and(|proof| {
-                matches!(proof.holds_at(time), Err(Rejection::NotYetValid(..)))
-            })
+            proof.is_some_and(|proof| proof.is_early_at(time))
         };
         if !self.sources.members().any(early) {
             return;

@@ -22,6 +22,13 @@ pub(super) struct Validity {
     pub(super) until: UnixTime,
 }
 
+impl Validity {
+    /// Is it valid at this time?
+    pub(super) fn contains(self, time: UnixTime) -> bool {
+        self.from <= time && time <= self.until
+    }
+}
+
 /// The dates of a certificate; `None` if it cannot be read.
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;

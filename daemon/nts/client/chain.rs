@@ -1,5 +1,7 @@
 //! The certificates that a server shows.
 
+use std::time::Duration;
+
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
@@ -9,9 +11,9 @@ use webpki::EndEntityCert;
 use super::certificate::{Validity, objection, validity};
 use super::trust::Trust;
 
-/// More certificates than this between a server's and a root are not in use anywhere, and each
-/// is one more time to try.
-const MAX_INTERMEDIATES: usize = 8;
+/// More certificates than this between a server's and a root are not in use anywhere, and each is
+/// one more to look for signatures of, and to try other times for.
+pub(super) const MAX_INTERMEDIATES: usize = 8;
 
 /// The certificates of a server, and the name that it is to have.
 #[derive(Debug, Clone)]
@@ -68,23 +70,42 @@ impl Chain {
         }
     }
 
-    /// The times, not before `earliest`, at which the chain becomes valid if it ever does: `earliest`,
-    /// and where the validity of one of its certificates begins.
-    pub(super) fn beginnings(&self, earliest: UnixTime) -> Vec<UnixTime> {
-        let mut times: Vec<UnixTime> = self
-            .certificates()
-            .filter_map(|it| Some(validity(it)?.from))
-            .filter(|from| *from > earliest)
+    /// When [`check`](Self::check) finds nothing wrong: intervals in their order, none where there is
+    /// no such time. What it finds can only change where the validity of a certificate begins or
+    /// ends, and never outside of that of the server's.
+    pub(super) fn windows(&self, trust: &Trust) -> Vec<Validity> {
+        let Some(own) = validity(&self.server) else {
+            return Vec::new();
+        };
+        let intermediates = self.intermediates.iter().filter_map(validity);
+        let changes = intermediates.flat_map(|it| [it.from, after(it.until)]);
+        let mut beginnings: Vec<UnixTime> = changes
+            .filter(|time| own.from < *time && *time <= own.until)
             .collect();
-        times.push(earliest);
-        times.sort_unstable();
-        times.dedup();
-        times
+        beginnings.push(own.from);
+        beginnings.sort_unstable();
+        beginnings.dedup();
+        let ends = beginnings.iter().skip(1).map(|next| before(*next));
+        let ends = ends.chain([own.until]);
+        let pieces = beginnings.iter().zip(ends);
+        pieces
+            .filter(|(from, _)| self.check(trust, **from).is_ok())
+            .map(|(from, until)| Validity { from: *from, until })
+            .collect()
     }
 
-    /// The server's and those that are looked at of the others.
+    /// The server's and the others.
     pub(super) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        let intermediates = self.intermediates.iter().take(MAX_INTERMEDIATES);
-        std::iter::once(&self.server).chain(intermediates)
+        std::iter::once(&self.server).chain(&self.intermediates)
     }
+}
+
+/// The second after this one. Dates of certificates are whole seconds.
+fn after(time: UnixTime) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(time.as_secs().saturating_add(1)))
+}
+
+/// The second before this one.
+fn before(time: UnixTime) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(time.as_secs().saturating_sub(1)))
 }

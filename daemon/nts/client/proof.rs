@@ -1,10 +1,11 @@
 //! What a server's certificates were accepted for.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use clockwright_timebase::{Timestamp, Utc};
 
-use super::certificate::to_unix;
+use super::certificate::{Validity, to_unix};
 use super::chain::Chain;
 use super::rejection::{Checked, Rejection};
 use super::trust::Trust;
@@ -28,6 +29,8 @@ pub struct CertificateProof {
     chain: Chain,
     trust: Trust,
     dates: Dates,
+    /// When they are valid. Checking them takes a millisecond, and [`Holds`] is asked often.
+    windows: OnceLock<Vec<Validity>>,
 }
 
 impl CertificateProof {
@@ -36,6 +39,7 @@ impl CertificateProof {
             chain,
             trust,
             dates,
+            windows: OnceLock::new(),
         }
     }
 
@@ -47,6 +51,17 @@ impl CertificateProof {
     /// Are their dates looked at, as they are without `check_time = false`?
     pub fn checks_dates(&self) -> bool {
         self.dates != Dates::Ignored
+    }
+
+    /// Are they not valid before some time after `time`?
+    pub fn is_early_at(&self, time: Timestamp<Utc>) -> bool {
+        let first = self.windows().first();
+        self.checks_dates() && first.is_some_and(|window| to_unix(time) < window.from)
+    }
+
+    /// When they are valid, in order.
+    fn windows(&self) -> &[Validity] {
+        self.windows.get_or_init(|| self.chain.windows(&self.trust))
     }
 
     /// Are they valid at `time`? Always, with `check_time = false`.
@@ -71,7 +86,8 @@ impl CertificateProof {
 
 impl Holds for &CertificateProof {
     fn holds_at(&self, time: Timestamp<Utc>) -> bool {
-        CertificateProof::holds_at(self, time).is_ok()
+        let time = to_unix(time);
+        !self.checks_dates() || self.windows().iter().any(|window| window.contains(time))
     }
 }
 

@@ -6,7 +6,7 @@ use clockwright_timebase::{Timestamp, Utc};
 use rustls::{CertificateError, Error};
 
 use super::certificate::{Validity, is_self_signed, to_utc, validity};
-use super::chain::Chain;
+use super::chain::{Chain, MAX_INTERMEDIATES};
 use crate::output::{date, printable};
 
 /// So many of a certificate's names are shown.
@@ -74,6 +74,8 @@ pub enum Rejection {
     SelfSigned,
     /// It leads to nobody who is trusted. So many certificates were sent.
     UnknownIssuer(usize),
+    /// So many certificates were sent, which is more than are looked at.
+    TooMany(usize),
     /// It is not meant for servers.
     Purpose,
     /// Whoever is trusted by the name of its issuer did not sign it.
@@ -174,6 +176,12 @@ impl fmt::Display for Rejection {
                  nts.trusted_certificates; if it is a public one, the server has to send those \
                  between its own and the root, too (fullchain.pem), or this host's ca-certificates \
                  are old"
+            ),
+            Self::TooMany(sent) => write!(
+                f,
+                "the server sent {sent} certificates, and more than {} are not looked at: its \
+                 operator has to leave away those that are not between its own and the root",
+                MAX_INTERMEDIATES + 1
             ),
             Self::Purpose => f.write_str(
                 "the server's certificate is not meant for servers: its extended key usage has to \

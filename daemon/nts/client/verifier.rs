@@ -9,7 +9,7 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::certificate::to_unix;
-use super::chain::Chain;
+use super::chain::{Chain, MAX_INTERMEDIATES};
 use super::proof::{CertificateProof, Dates};
 use super::rejection::{Checked, Rejection};
 use super::trust::Trust;
@@ -56,12 +56,17 @@ impl Verifier {
         verdict.take()
     }
 
+    /// Remembers what came of it.
+    fn decide(&self, verdict: Result<CertificateProof, Rejection>) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    }
+
     /// In what way the dates are in order.
     fn judge(&self, chain: &Chain) -> Result<Dates, Error> {
         let clock = to_unix(self.clock);
         let sometime = |earliest| {
-            let mut beginnings = chain.beginnings(earliest).into_iter();
-            beginnings.any(|time| chain.check(&self.trust, time).is_ok())
+            let windows = chain.windows(&self.trust);
+            windows.iter().any(|window| window.until >= earliest)
         };
         match self.dates {
             DatePolicy::Check {
@@ -107,6 +112,13 @@ impl ServerCertVerifier for Verifier {
         // What the system clock says: not the clock that counts.
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if intermediates.len() > MAX_INTERMEDIATES {
+            // Before anything is made of them.
+            let rejection = Rejection::TooMany(intermediates.len() + 1);
+            let error = Error::General(rejection.to_string());
+            self.decide(Err(rejection));
+            return Err(error);
+        }
         let owned = |it: &CertificateDer<'_>| it.clone().into_owned();
         let chain = Chain {
             server: owned(server),
@@ -124,7 +136,7 @@ impl ServerCertVerifier for Verifier {
                 (Err(error), Err(rejection))
             }
         };
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        self.decide(verdict);
         answer
     }
 

@@ -101,6 +101,20 @@ impl Authority {
         self.sign(&wanted, name)
     }
 
+    /// The same one, which `root` has certified once more, for other days.
+    pub(super) fn certified_again(mut self, root: &Self, name: &str, days: (u64, u64)) -> Self {
+        let wanted = Wanted {
+            names: &[],
+            days,
+            authority: true,
+            for_servers: true,
+        };
+        let key = KeyPair::from_pem(&self.issuer.key().serialize_pem()).unwrap();
+        let other = CertifiedIssuer::signed_by(wanted.params(name), key, &root.issuer).unwrap();
+        self.above.push(other.der().clone());
+        self
+    }
+
     fn sign(&self, wanted: &Wanted, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::signed_by(wanted.params(name), key, &self.issuer).unwrap();

@@ -1,8 +1,10 @@
 //! Certificates and clocks that do not agree.
 
+use clockwright_timebase::Duration;
+
 use super::certificates::{Authority, GOOD, Wanted};
 use super::*;
-use crate::nts::bootstrap::{Interval, Server, Standing, Verdict, judge};
+use crate::nts::bootstrap::{Holds, Interval, Server, Standing, Verdict, judge};
 use crate::nts::client::{CertificateProof, Whose};
 
 /// A root, and where its certificate is.
@@ -99,6 +101,33 @@ fn what_was_or_will_be_valid_since_the_lower_bound_is_accepted_provisionally() {
 }
 
 #[test]
+fn when_a_proof_holds_is_known_to_the_second() {
+    let files = Files::new();
+    let (root, trusted) = root(&files);
+    // Between the two certificates of its issuer there is no way to the root.
+    let below = root.below("below", (0, 120));
+    let below = below.certified_again(&root, "below", (150, 170));
+    let doubtful = by(day(-9000), day(30), true);
+    let proof = tried(below.issue(GOOD), &trusted, doubtful).unwrap().proof;
+    let second = Duration::from_secs(1);
+    for (number, before, at, after) in [
+        (100, false, true, true),
+        (120, true, true, false),
+        (135, false, false, false),
+        (150, false, true, true),
+        (170, true, true, false),
+        (190, false, false, false),
+    ] {
+        let times = [day(number) - second, day(number), day(number) + second];
+        let expected = [before, at, after];
+        assert_eq!(times.map(|it| Holds::holds_at(&&proof, it)), expected);
+        assert_eq!(times.map(|it| proof.holds_at(it).is_ok()), expected);
+    }
+    assert!(proof.is_early_at(day(100) - second) && !proof.is_early_at(day(100)));
+    assert!(!proof.is_early_at(day(135)) && !proof.is_early_at(day(2000)));
+}
+
+#[test]
 fn what_expired_before_the_lower_bound_is_not_accepted_at_all() {
     let files = Files::new();
     let (root, trusted) = root(&files);
@@ -138,6 +167,7 @@ fn check_time_false_accepts_any_date_for_good() {
         let proof = established.unwrap().proof;
         assert!(!proof.is_provisional());
         proof.holds_at(day(-9000)).unwrap();
+        assert!(Holds::holds_at(&&proof, day(-9000)) && !proof.is_early_at(day(-9000)));
     }
 }
 

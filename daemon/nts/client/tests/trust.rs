@@ -25,6 +25,26 @@ fn a_chain_that_leads_to_a_trusted_root_is_accepted() {
 }
 
 #[test]
+fn more_certificates_than_are_in_use_anywhere_are_not_looked_at() {
+    let files = Files::new();
+    let (root, trusted) = root(&files);
+    let with = |others: usize| {
+        let mut issued = root.issue(GOOD);
+        let other = self_signed(GOOD).chain.remove(0);
+        issued.chain.extend(vec![other; others]);
+        tried(issued, &trusted, |_| ())
+    };
+    assert!(with(8).is_ok());
+    let rejection = rejected(with(9));
+    assert_eq!(rejection, Rejection::TooMany(10));
+    let words = rejection.to_string();
+    assert!(
+        words.contains("sent 10 certificates, and more than 9 are not looked at"),
+        "{words}"
+    );
+}
+
+#[test]
 fn certificates_of_several_files_and_several_in_one_count() {
     let files = Files::new();
     let roots = ["one", "two", "three", "four"].map(Authority::root);
