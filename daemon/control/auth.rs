@@ -43,6 +43,8 @@ pub struct AuthEntry {
     pub cookie_length: u32,
     /// Is it in doubt whether its certificate is valid, since this host's clock may be wrong?
     pub provisional: bool,
+    /// If so: what is wrong with its dates, in words.
+    pub doubt: Option<String>,
     /// Why keys could not be established the last time, in words; null since it succeeded.
     pub last_error: Option<String>,
 }

@@ -280,10 +280,10 @@ impl fmt::Display for Reason {
         match self {
             Self::Alone => f.write_str(
                 "the only NTS server there is cannot vouch for itself. Add others (a majority of at \
-                 least two has to agree), set the clock once, give the host a real-time clock, or set \
-                 clock.restore, so that it starts from the time that was saved last. As the last \
-                 resort `nts = { check_time = false }` accepts certificates of any date, which is \
-                 insecure",
+                 least two has to agree) or set the clock once. A clock that starts in the past wants a \
+                 real-time clock, or clock.restore, so that it starts from the time that was saved \
+                 last. As the last resort `nts = { check_time = false }` accepts certificates of any \
+                 date, which is insecure",
             ),
             Self::TooFew(tally) => write!(
                 f,

@@ -55,7 +55,7 @@ impl fmt::Display for SecretError {
             Self::Exposed { path, mode } => write!(
                 f,
                 "{path} holds a secret and its mode is {mode:04o}, so that others can read or \
-                 change it; `chmod 600 {path}`. (A file of root may be readable by its group)",
+                 change it: `chmod 600 {path}` (640 will do for a file of root's)",
                 path = path.display()
             ),
             Self::Foreign { path, owner } => write!(

@@ -72,15 +72,15 @@ fn amiss(source: &AuthEntry) -> String {
     if let Some(error) = &source.last_error {
         return printable(error).into_owned();
     }
-    if source.provisional {
-        return "whether its certificate is valid is in doubt, as is this clock".to_owned();
+    if let Some(doubt) = &source.doubt {
+        return printable(doubt).into_owned();
     }
-    let waits = source.establishing && source.aead.is_none();
-    if waits {
-        "keys are being established".to_owned()
-    } else {
-        String::new()
-    }
+    let text = match (&source.aead, source.establishing, source.key_establishments) {
+        (Some(_), ..) | (None, false, 0) => "",
+        (None, true, _) => "keys are being established",
+        (None, false, 1..) => "all cookies were spent, and no reply came",
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
             [
                 "source                         mode  established  algorithm            key     age  attempts  NAKs  cookies  each  what is amiss",
                 "time1.example.net (192.0.2.1)  nts             1  AES-128-GCM-SIV  128 bit  12 min         0     0        8  68 B",
-                "time2.example.net (192.0.2.2)  nts             0  -                      -       -         3     2        0     -  no answer on TCP port 4460",
+                "time2.example.net (192.0.2.2)  nts             0  -                      -       -         3     2        0     -  cannot connect to TCP port 4460 of 192.0.2.2: no answer",
                 "192.0.2.9                      none",
             ]
         );

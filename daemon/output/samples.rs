@@ -443,6 +443,7 @@ pub(crate) fn auth() -> Vec<AuthEntry> {
         cookies: 8,
         cookie_length: 68,
         provisional: false,
+        doubt: None,
         last_error: None,
     };
     let without_keys = AuthEntry {
@@ -459,7 +460,7 @@ pub(crate) fn auth() -> Vec<AuthEntry> {
         naks: 2,
         cookies: 0,
         cookie_length: 0,
-        last_error: Some("no answer on TCP port 4460".to_owned()),
+        last_error: Some("cannot connect to TCP port 4460 of 192.0.2.2: no answer".to_owned()),
         ..good.clone()
     };
     let plain = AuthEntry {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-/// Longest text shown, characters.
-const MAX: usize = 255;
+/// Longest text shown, characters: room for a sentence or two of advice around a name or two.
+const MAX: usize = 1000;
 
 /// `text` with everything that could move a cursor, change a colour or reorder what is read
-/// replaced by its escape, and cut at 255 characters.
+/// replaced by its escape, and cut at a thousand characters.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX && text.chars().all(is_plain) {
         return Cow::Borrowed(text);
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(printable("time.example.net"), "time.example.net");
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(printable("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
-        assert_eq!(printable(&"x".repeat(300)).chars().count(), 256);
+        assert_eq!(printable(&"x".repeat(2000)).chars().count(), 1001);
     }
 
     #[test]

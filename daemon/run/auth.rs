@@ -47,6 +47,7 @@ impl Daemon {
             cookies: number(auth.cookies),
             cookie_length: number(auth.cookie_length),
             provisional: keys.in_doubt,
+            doubt: self.doubt_about(keys),
             last_error: keys.error.clone(),
             ..blank
         }
@@ -98,6 +99,7 @@ fn without_address(source: &Source) -> AuthEntry {
         cookies: 0,
         cookie_length: 0,
         provisional: false,
+        doubt: None,
         last_error: naming.and_then(|naming| naming.error()).map(str::to_owned),
     }
 }

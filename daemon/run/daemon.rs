@@ -1,5 +1,6 @@
 //! The daemon's state, and what happens to it: everything but the waiting.
 
+use std::mem::Discriminant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ use crate::interfaces::Interfaces;
 use crate::measure::{
     Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
 };
+use crate::nts::bootstrap;
 use crate::nts::server::KeServer;
 use crate::output::si::signed;
 
@@ -98,6 +100,8 @@ pub(super) struct Daemon {
     pub(super) lower_bound: Timestamp<Utc>,
     /// Has the clock been synchronised since the start?
     pub(super) was_synchronized: bool,
+    /// Why nobody was believed by a clock in doubt when that was last told.
+    pub(super) told_doubt: Option<Discriminant<bootstrap::Reason>>,
     /// Was the clock synchronised when that was last told?
     pub(super) told_synchronized: Option<bool>,
     /// The leap second that the kernel was last told of.
@@ -163,6 +167,7 @@ impl Daemon {
             findings: parts.findings,
             lower_bound: parts.lower_bound,
             was_synchronized: false,
+            told_doubt: None,
             told_synchronized: None,
             told_leap: KernelLeap::None,
             own_steps: 0,

@@ -1,15 +1,20 @@
 //! Certificates that are out of date by a clock which may be wrong: whom to believe all the same,
 //! and taking that back (see [`bootstrap`]).
 
+use std::mem::discriminant;
+
 use clockwright_discipline::{ClockReading, SourceId};
-use clockwright_timebase::{Duration, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{info, warn};
 
 use super::daemon::Daemon;
 use super::sources::{Member, MemberKeys};
-use crate::nts::bootstrap::{self, Interval, Server, Standing, Verdict};
+use crate::nts::bootstrap::{self, Holds, Interval, Reason, Server, Standing, Verdict};
 use crate::nts::client::CertificateProof;
 use crate::output::date;
+
+/// Keys that are in doubt are established anew after so long.
+pub(super) const RENEW_DOUBTFUL: Duration = Duration::from_secs(900);
 
 impl Daemon {
     /// Looks again at the servers whose certificates are out of date by the clock. To be called when
@@ -21,26 +26,34 @@ impl Daemon {
         if self.was_synchronized {
             self.check_certificates_again();
         } else {
-            self.doubt_the_others();
+            if self.is_evidently_behind() {
+                self.doubt_the_others();
+            } else {
+                self.believe_the_valid();
+            }
+            self.renew_the_doubtful();
             self.ask_the_majority();
         }
     }
 
-    /// A certificate that is not valid yet says that the clock is behind. Those that are valid by it
-    /// are then no better: one that is old, with a key that somebody has got hold of, may be valid at
-    /// just that time. So they are not believed alone, either. (One that has expired says no such
-    /// thing: mostly somebody has forgotten to renew it, and that must not stop the others.)
-    fn doubt_the_others(&mut self) {
-        let reading = self.reading();
+    /// Is there a certificate that is not valid yet? It says that the clock is behind. (One that has
+    /// expired says no such thing: mostly somebody has forgotten to renew it, and that must not stop
+    /// the others.)
+    fn is_evidently_behind(&self) -> bool {
         let time = self.utc().max(self.lower_bound);
         let early = |member: &Member| {
             let proof = member.keys.as_ref().filter(|keys| keys.in_doubt);
             let proof = proof.and_then(|keys| keys.proof.as_ref());
             proof.is_some_and(|proof| proof.is_early_at(time))
         };
-        if !self.sources.members().any(early) {
-            return;
-        }
+        self.sources.members().any(early)
+    }
+
+    /// While the clock is evidently behind, certificates that are valid by it are no better than
+    /// others: one that is old, with a key that somebody has got hold of, may be valid at just that
+    /// time. So they are not believed alone, either.
+    fn doubt_the_others(&mut self) {
+        let reading = self.reading();
         for member in self.sources.members_mut() {
             let checked = |keys: &&mut MemberKeys| {
                 let proof = keys.proof.as_ref();
@@ -53,6 +66,50 @@ impl Daemon {
         }
     }
 
+    /// What is valid by the clock is in doubt no longer: somebody has set the clock, the time has come
+    /// for a certificate, or the server that said it was behind is gone.
+    fn believe_the_valid(&mut self) {
+        let time = self.utc().max(self.lower_bound);
+        let valid = |member: &&Member| {
+            let keys = member.keys.as_ref().filter(|keys| keys.is_waiting());
+            let proof = keys.and_then(|keys| keys.proof.as_ref());
+            proof.is_some_and(|proof| Holds::holds_at(&proof, time))
+        };
+        let valid: Vec<SourceId> = self.sources.members().filter(valid).map(|m| m.id).collect();
+        for id in valid {
+            let name = self.name_of(id).unwrap_or_default();
+            info!("{name}: its certificate is valid at what this clock shows now");
+            self.trust(id);
+        }
+    }
+
+    /// A certificate that was out of date may have been renewed, which only new keys can tell.
+    fn renew_the_doubtful(&mut self) {
+        let now = self.clock.timescale().now();
+        for member in self.sources.members_mut() {
+            if let Some(keys) = member.keys.as_mut().filter(|keys| keys.is_waiting())
+                && keys.renew_at.is_some_and(|at| at <= now)
+            {
+                keys.renew_at = Some(now + RENEW_DOUBTFUL);
+                member.asked.client_mut().renew_keys(now);
+            }
+        }
+    }
+
+    /// What is wrong with the certificate of a server that is in doubt, in words.
+    pub(super) fn doubt_about(&self, keys: &MemberKeys) -> Option<String> {
+        let proof = keys.proof.as_ref().filter(|_| keys.in_doubt)?;
+        let wrong = proof.objection(self.utc(), self.lower_bound);
+        Some(wrong.map_or_else(
+            || {
+                "its certificate is valid by this host's clock, and another server's says that the \
+                 clock is behind"
+                    .to_owned()
+            },
+            |rejection| rejection.to_string(),
+        ))
+    }
+
     /// The clock is right now: their certificates are valid by it, or they are believed no more.
     fn check_certificates_again(&mut self) {
         let time = self.utc();
@@ -62,7 +119,7 @@ impl Daemon {
             verdicts.extend(proof.map(|proof| (member.id, proof.holds_at(time))));
         }
         for (id, verdict) in verdicts {
-            let name = self.configured_name(id).unwrap_or_default();
+            let name = self.name_of(id).unwrap_or_default();
             match verdict {
                 Ok(()) => {
                     info!("{name}: its certificate is valid at {}", date(time));
@@ -86,12 +143,9 @@ impl Daemon {
         };
         match verdict {
             Verdict::NoDoubt => {}
-            Verdict::Wait(reason) => {
-                if let Some(leave) = self.limiter.leave("doubt", reading.raw) {
-                    warn!("{reason}{leave}");
-                }
-            }
+            Verdict::Wait(reason) => self.tell_doubt(reason, reading.raw),
             Verdict::Accept(agreement) => {
+                self.told_doubt = None;
                 let of = |indices: &[usize]| -> Vec<SourceId> {
                     let ids = indices.iter().filter_map(|index| ids.get(*index).copied());
                     ids.flatten().collect()
@@ -104,13 +158,24 @@ impl Daemon {
                          agree on",
                         date(agreement.time.from)
                     );
-                    let name = self.configured_name(id).unwrap_or_default();
+                    let name = self.name_of(id).unwrap_or_default();
                     if let Some(leave) = self.limiter.leave("refused by all", reading.raw) {
                         warn!("{name}: {why}{leave}");
                     }
                     self.distrust(id, why);
                 }
             }
+        }
+    }
+
+    /// Says why nobody is believed yet: once, and again when it is for another reason.
+    fn tell_doubt(&mut self, reason: Reason, now: Timestamp<Raw>) {
+        let kind = discriminant(&reason);
+        if self.told_doubt != Some(kind)
+            && let Some(leave) = self.limiter.leave("doubt", now)
+        {
+            self.told_doubt = Some(kind);
+            warn!("{reason}{leave}");
         }
     }
 
@@ -195,6 +260,13 @@ impl Daemon {
         if let Some(member) = self.sources.member_mut(id) {
             member.drop_keys(why, now);
         }
+    }
+}
+
+impl MemberKeys {
+    /// Are they in doubt, and does nobody vouch for them?
+    const fn is_waiting(&self) -> bool {
+        self.in_doubt && !self.vouched_for
     }
 }
 

@@ -8,6 +8,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{info, warn};
 
 use super::daemon::{Daemon, Finding};
+use super::doubt::RENEW_DOUBTFUL;
 use super::sources::Member;
 use crate::config::NtsSettings;
 use crate::measure::{NoKeys, find_keys};
@@ -130,8 +131,10 @@ impl Daemon {
         } else {
             format!(", for asking {server}")
         };
+        let was_in_doubt = keys.in_doubt;
         keys.error = None;
         keys.in_doubt = made.proof.is_provisional();
+        keys.renew_at = Some(now + RENEW_DOUBTFUL);
         keys.vouched_for = false;
         keys.proof = Some(made.proof);
         let in_doubt = keys.in_doubt;
@@ -150,11 +153,18 @@ impl Daemon {
                  time{leave}"
             );
         }
+        if was_in_doubt && !in_doubt {
+            // Somebody else may have said that.
+            self.forget_samples(id);
+        }
         self.discipline.set_proven(id, !in_doubt, now);
-        if in_doubt && let Some(leave) = self.limiter.leave("provisional", now) {
+        let keys = self.sources.find(id).and_then(|(_, it)| it.keys.as_ref());
+        if let Some(doubt) = keys.and_then(|keys| self.doubt_about(keys))
+            && let Some(leave) = self.limiter.leave("provisional", now)
+        {
             warn!(
-                "{name}: its certificate is not valid at what this clock shows; it is asked, and \
-                 believed only if a majority of the NTS servers agree{leave}"
+                "{name}: {doubt}. It is asked, and believed only if a majority of the NTS servers \
+                 agree{leave}"
             );
         }
         self.judge_certificates();

@@ -63,6 +63,8 @@ pub(super) struct MemberKeys {
     pub(super) in_doubt: bool,
     /// Is it believed all the same, on the word of a majority?
     pub(super) vouched_for: bool,
+    /// When they are established anew if they are in doubt still; `None` without keys.
+    pub(super) renew_at: Option<Timestamp<Raw>>,
     /// Were the keys established before it was configured anew whom to trust?
     pub(super) trust_changed: bool,
 }
@@ -477,6 +479,7 @@ impl MemberKeys {
             proof: None,
             in_doubt: false,
             vouched_for: false,
+            renew_at: None,
             trust_changed: false,
         };
         match saved {

@@ -225,7 +225,7 @@ impl Daemon {
     }
 
     /// What a source is called in messages.
-    fn name_of(&self, id: SourceId) -> Option<String> {
+    pub(super) fn name_of(&self, id: SourceId) -> Option<String> {
         match self.sources.find(id) {
             Some((source, member)) => Some(source.member_name(member)),
             None => self.refclocks.get(id).map(Attached::name),

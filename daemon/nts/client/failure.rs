@@ -149,6 +149,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         ErrorKind::PermissionDenied => "a firewall of this host forbids it",
         ErrorKind::AddrNotAvailable => "this host has no address of that family",
         ErrorKind::TimedOut => "the host is down, or a firewall drops TCP packets to that port",
+        ErrorKind::ConnectionReset => "it does not let this host in, or is overloaded",
         _ => return None,
     })
 }
@@ -210,7 +211,8 @@ impl fmt::Display for KeFailure {
                  this host in"
             ),
             Self::Lost(phase, error) => {
-                write!(f, "the connection was lost before {phase}: {error}")
+                write!(f, "the connection was lost before {phase}: {error}")?;
+                advice(error).map_or(Ok(()), |advice| write!(f, ": {advice}"))
             }
             Self::Timeout(phase) => {
                 let limit = DEADLINE.as_secs();

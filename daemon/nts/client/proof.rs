@@ -69,18 +69,31 @@ impl CertificateProof {
     /// # Errors
     /// They have expired then, or are not valid yet.
     pub fn holds_at(&self, time: Timestamp<Utc>) -> Result<(), Rejection> {
+        self.check(Checked {
+            clock: time,
+            lower_bound: None,
+        })
+    }
+
+    /// What is wrong with their dates, where it is `clock` by this host and `lower_bound` is surely
+    /// past; `None` if they are valid at the later of the two.
+    pub fn objection(
+        &self,
+        clock: Timestamp<Utc>,
+        lower_bound: Timestamp<Utc>,
+    ) -> Option<Rejection> {
+        let lower_bound = Some(lower_bound);
+        self.check(Checked { clock, lower_bound }).err()
+    }
+
+    fn check(&self, checked: Checked) -> Result<(), Rejection> {
         if !self.checks_dates() {
             return Ok(());
         }
+        let time = to_unix(checked.lower_bound.unwrap_or(checked.clock).max(checked.clock));
         self.chain
-            .check(&self.trust, to_unix(time))
-            .map_err(|error| {
-                let checked = Checked {
-                    clock: time,
-                    lower_bound: None,
-                };
-                Rejection::new(&error, &self.chain, checked)
-            })
+            .check(&self.trust, time)
+            .map_err(|error| Rejection::new(&error, &self.chain, checked))
     }
 }
 
