@@ -186,6 +186,16 @@ fn check_says_who_uses_nts_and_which_files_it_cannot_read() {
         assert!(out.contains(said), "{said}: {out}");
     }
     assert!(!out.contains(text(&certificate)), "{out}");
+
+    let shared = folder.write(
+        "shared.toml",
+        "[[source]]\nserver = \"a\"\n[server]\nlisten = [\"[::1]:123\"]\n\
+         [server.nts]\nkeys = \"/nowhere\"\n",
+    );
+    let (code, out, errors) = run(&["check", "-c", text(&shared)]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let said = "\n  keys:    handed out by another host\nnote: server.nts.keys: /nowhere cannot";
+    assert!(out.contains(said), "{out}");
 }
 
 #[test]

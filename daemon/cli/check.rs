@@ -74,6 +74,9 @@ fn serves(server: Option<&ServerConfig>) -> String {
 
 /// Where keys for NTS are handed out, and for which server if not for this one.
 fn hands_out(nts: &ServerNtsConfig) -> String {
+    if nts.only_opens_cookies() {
+        return "handed out by another host".to_owned();
+    }
     let server = nts.ntp_server.as_ref();
     let server = server.map_or_else(String::new, |server| format!(" for {server}"));
     format!("handed out on {}{server}", list(&nts.listen))

@@ -47,6 +47,17 @@ section! {
     }
 }
 
+impl ServerNtsConfig {
+    /// Are cookies only opened here, which another host hands out with the secrets of `keys`?
+    pub fn only_opens_cookies(&self) -> bool {
+        let hands_out = !self.listen.is_empty()
+            || !self.certificates.is_empty()
+            || !self.private_keys.is_empty()
+            || self.ntp_server.is_some();
+        self.keys.is_some() && !hands_out
+    }
+}
+
 fn key_port(port: u16) -> Result<(), String> {
     if port == 0 {
         Err(format!(

@@ -23,29 +23,31 @@ pub(super) fn check(
         && !is_bad("server.listen")
         && !is_bad("server.nts")
     {
-        let help = "for all addresses: listen = [\"[::]:123\", \"0.0.0.0:123\"]";
-        match server.nts {
-            None => say("server", "[server] does not say where to listen", help),
-            Some(_) => say(
-                "server.nts",
-                "keys would be handed out for a server that is nowhere: [server] does not say \
-                 where to listen, and [server.nts] has no `ntp_server`",
-                &format!("{help} in [server]; or name another server with `ntp_server`"),
-            ),
-        }
+        let (path, message, help) = nowhere(server.nts.as_ref());
+        say(path, message, &help);
     }
     let Some(nts) = server.nts.as_ref().filter(|_| !is_bad("server.nts")) else {
         return problems;
     };
-    if nts.listen.is_empty() {
-        say(
-            "server.nts",
-            "[server.nts] does not say where to listen",
-            "for all addresses: listen = [\"[::]:4460\", \"0.0.0.0:4460\"]",
-        );
-    }
-    if let Some((path, message, help)) = unpaired(nts) {
-        say(path, &message, help);
+    if nts.only_opens_cookies() {
+        for key in ["ntp_port", "max_connections", "max_connections_per_address"] {
+            say(
+                &format!("server.nts.{key}"),
+                &format!("`{key}` has no effect where no keys are handed out"),
+                "remove it, or add `listen`, `certificate` and `key`",
+            );
+        }
+    } else {
+        if nts.listen.is_empty() {
+            say(
+                "server.nts",
+                "[server.nts] does not say where to listen",
+                "for all addresses: listen = [\"[::]:4460\", \"0.0.0.0:4460\"]",
+            );
+        }
+        if let Some((path, message, help)) = unpaired(nts) {
+            say(path, &message, help);
+        }
     }
     if nts.keys.is_some() {
         say(
@@ -55,6 +57,28 @@ pub(super) fn check(
         );
     }
     problems
+}
+
+/// A server without an address: where, what is wrong and what to do.
+fn nowhere(nts: Option<&ServerNtsConfig>) -> (&'static str, &'static str, String) {
+    let help = "for all addresses: listen = [\"[::]:123\", \"0.0.0.0:123\"]";
+    match nts {
+        None => {
+            let message = "[server] does not say where to listen";
+            ("server", message, help.to_owned())
+        }
+        Some(nts) if nts.only_opens_cookies() => {
+            let message = "there are secrets for cookies and nobody to bring them: [server] does \
+                           not say where to listen";
+            ("server.nts", message, format!("{help} in [server]"))
+        }
+        Some(_) => {
+            let message = "keys would be handed out for a server that is nowhere: [server] does \
+                           not say where to listen, and [server.nts] has no `ntp_server`";
+            let help = format!("{help} in [server]; or name another server with `ntp_server`");
+            ("server.nts", message, help)
+        }
+    }
 }
 
 /// Certificates without keys or keys without certificates: where, what is wrong and what to do.

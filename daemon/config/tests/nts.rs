@@ -250,6 +250,41 @@ fn a_host_that_only_hands_out_keys_needs_neither_a_source_nor_a_port() {
 }
 
 #[test]
+fn a_host_whose_keys_another_one_hands_out_needs_only_the_secrets() {
+    let served = format!("{SOURCE}[server]\nlisten = [\"[::]:123\"]\n[server.nts]\n");
+    let config = parse(&format!("{served}keys = \"/s\"\n")).unwrap();
+    let nts = config.server.unwrap().nts.unwrap();
+    assert!(nts.only_opens_cookies());
+    assert_eq!(nts.keys.as_deref(), Some(Path::new("/s")));
+    let both = parse(&format!("{served}{SERVER}keys = \"/s\"\n")).unwrap();
+    assert!(!both.server.unwrap().nts.unwrap().only_opens_cookies());
+
+    // Half of what hands out keys, or a server that clients are to be sent to.
+    for (keys, what) in [
+        ("listen = [\"[::]:4460\"]", "has no `certificate`"),
+        ("certificate = \"/c\"", "[server.nts] has no `key`"),
+        ("key = \"/k\"", "[server.nts] has no `certificate`"),
+        (
+            "ntp_server = \"a\"",
+            "[server.nts] does not say where to listen",
+        ),
+        (
+            "ntp_port = 124",
+            "`ntp_port` has no effect where no keys are",
+        ),
+        ("max_connections = 9", "`max_connections` has no effect"),
+        ("rotate = \"1h\"", "`rotate` has no effect with `keys`"),
+    ] {
+        let shown = refused_server(&format!("keys = \"/s\"\n{keys}"));
+        assert!(shown.contains(what), "{keys}: {shown}");
+    }
+    // Nobody can bring a cookie to it.
+    let shown = refused(&format!("{SOURCE}[server.nts]\nkeys = \"/s\"\n"));
+    assert!(shown.contains("nobody to bring them"), "{shown}");
+    assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
+}
+
+#[test]
 fn required_authentication_needs_a_source_that_has_it() {
     let with = |sources: &str| -> Result<Config, String> {
         let text = format!("{sources}\n[selection]\nauthentication = \"require\"\n");
