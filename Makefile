@@ -5,9 +5,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # How long the demo runs, in seconds.
 SECONDS_TO_SHOW ?= 30
+# How long each fuzz target runs, in seconds.
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help deps demo test lab bench install fmt lint
+.PHONY: help deps demo test lab bench fuzz install fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +32,9 @@ lab: deps ## a real clock steered beside chronyd's, in a guest (x86-64, QEMU, ro
 
 bench: deps ## the benchmarks
 	$(CARGO) bench --workspace --benches
+
+fuzz: deps ## every fuzz target for FUZZ_SECONDS (60); apart from the tests, since it takes long
+	FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run
 
 install: deps ## build for speed and install below $(DESTDIR)$(PREFIX)
 	$(CARGO) build --release --locked --bin clockwright

@@ -10,6 +10,8 @@ mod desk;
 mod doubt;
 mod events;
 mod follow;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key_server;
 mod keys;
 mod leap;

@@ -13,6 +13,8 @@ mod crowd;
 mod descriptors;
 mod error;
 mod fingerprint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod key_file;
 mod key_store;
