@@ -120,6 +120,11 @@ impl Chronyd {
     pub(crate) fn log(&self) -> String {
         self.peer.log()
     }
+
+    /// The id of its process, the first one if it has several.
+    pub(crate) fn id(&self) -> u32 {
+        self.peer.id()
+    }
 }
 
 /// Lines for a server that hands out the host's clock, with NTS and without.

@@ -75,6 +75,11 @@ impl NtpdRs {
         self.peer.log()
     }
 
+    /// The id of its process, the first one if it has several.
+    pub(crate) fn id(&self) -> u32 {
+        self.peer.id()
+    }
+
     #[track_caller]
     fn observe(&self, pointer: &str) -> Value {
         let state = observe(&self.socket).unwrap_or_else(|error| panic!("ntp-daemon: {error}"));

@@ -91,6 +91,11 @@ impl Peer {
         self.process.log()
     }
 
+    /// The id of its process, the first one if it has several.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The kernel says so: no configuration, and no mistake in one, can change that.
     #[track_caller]
     fn assert_that_it_cannot_set_the_clock(&self) {

@@ -1,0 +1,174 @@
+//! The servers that are measured.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use clockwright_ntp::nts::Algorithm;
+
+use crate::support::chrony::{self, Chronyd};
+use crate::support::daemon::CLOCKWRIGHT;
+use crate::support::directory::Directory;
+use crate::support::network::Host;
+use crate::support::ntpd_rs::{self, NtpdRs};
+use crate::support::peer::{self, Version};
+use crate::support::process::Process;
+use crate::support::star::{SERVER, Star};
+use crate::support::tls::{Authority, Identity, Validity};
+use crate::support::wait::wait_for;
+
+/// How long one may take to answer after its start.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// All of them, and the network. Dropped in this order: processes before what they stand on.
+pub(crate) struct Servers {
+    pub(crate) targets: Vec<Target>,
+    authority: Authority,
+    star: Star,
+}
+
+/// A server that is measured.
+pub(crate) struct Target {
+    /// The program and its version.
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
+    /// The first of its processes.
+    pub(crate) process: u32,
+    /// The AEADs that it and we have.
+    pub(crate) algorithms: &'static [Algorithm],
+    _running: Running,
+}
+
+/// Runs as long as this is kept.
+#[expect(dead_code, reason = "kept for what dropping it does")]
+enum Running {
+    Clockwright(Process),
+    Chronyd(Chronyd),
+    NtpdRs(NtpdRs),
+}
+
+type Start = fn(&Host, &Directory, &Identity) -> (u32, Running);
+
+impl Servers {
+    /// Starts them, and waits until they answer.
+    pub(crate) fn start() -> Self {
+        let both = &[Algorithm::AesSivCmac256, Algorithm::Aes128GcmSiv];
+        let programs: [(String, &'static [Algorithm], Start); 3] = [
+            (
+                version(Command::new(CLOCKWRIGHT).arg("--version")),
+                both,
+                clockwright,
+            ),
+            (
+                version(peer::tool("newest/chronyd").arg("--version")),
+                both,
+                chronyd,
+            ),
+            (
+                version(peer::tool("newest/ntp-daemon").arg("--version")),
+                &both[..1],
+                ntp_daemon,
+            ),
+        ];
+        let star = Star::new(3);
+        let authority = Authority::new(&star.directory, "authority");
+        let targets = (0..)
+            .zip(programs)
+            .map(|(number, (name, algorithms, start))| {
+                let address = Star::server_ipv4(number);
+                let identity = authority.issue(
+                    &star.directory,
+                    &format!("server-{number}"),
+                    &[&address.to_string()],
+                    Validity::Now,
+                );
+                let host = &star.servers[usize::from(number)];
+                let (process, running) = start(host, &star.directory, &identity);
+                Target {
+                    name,
+                    address,
+                    process,
+                    algorithms,
+                    _running: running,
+                }
+            })
+            .collect();
+        Self {
+            targets,
+            authority,
+            star,
+        }
+    }
+
+    /// The host that asks them.
+    pub(crate) const fn client(&self) -> &Host {
+        &self.star.client
+    }
+
+    /// The file of the authority that has certified all of them.
+    pub(crate) fn authority(&self) -> &Path {
+        self.authority.certificate()
+    }
+}
+
+impl Target {
+    /// The kinds of requests it answers: plain ones, and those with keys for an algorithm.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Option<Algorithm>> {
+        std::iter::once(None).chain(self.algorithms.iter().copied().map(Some))
+    }
+}
+
+/// Its name and version: two words of what it says.
+fn version(command: &mut Command) -> String {
+    let text = peer::output(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let words = text
+        .split_whitespace()
+        .filter(|word| !word.starts_with('('));
+    let words: Vec<&str> = words.filter(|word| *word != "version").take(2).collect();
+    words.join(" ")
+}
+
+/// Our daemon as it is installed: the tests' one says more in its log.
+fn clockwright(host: &Host, directory: &Directory, identity: &Identity) -> (u32, Running) {
+    let state = directory.path("clockwright-state");
+    fs::create_dir(&state).expect("make a state directory");
+    let socket = directory.path("clockwright.sock");
+    let configuration = format!(
+        "{SERVER}[server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
+         [state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
+        identity.certificate.display(),
+        identity.key.display(),
+        state.display(),
+        socket.display(),
+    );
+    let file = directory.write("clockwright.toml", &configuration);
+    let mut command = host.command(Path::new(CLOCKWRIGHT));
+    command.args(["run", "--no-adjust", "--config"]).arg(file);
+    let log = directory.path("clockwright.log");
+    let mut process = Process::start("clockwright", &mut command, &log);
+    wait_for("clockwright to run", ANSWERS_WITHIN, || {
+        assert!(process.ended().is_none(), "{}", process.log());
+        if socket.exists() {
+            Ok(())
+        } else {
+            Err("no control socket")
+        }
+    });
+    (process.id(), Running::Clockwright(process))
+}
+
+fn chronyd(host: &Host, directory: &Directory, identity: &Identity) -> (u32, Running) {
+    let configuration = chrony::nts_server(identity);
+    let chronyd =
+        Chronyd::start_version(Version::Newest, host, directory, "chronyd", &configuration);
+    (chronyd.id(), Running::Chronyd(chronyd))
+}
+
+fn ntp_daemon(host: &Host, directory: &Directory, identity: &Identity) -> (u32, Running) {
+    // Keys that are kept for a day, as by default.
+    let configuration = ntpd_rs::nts_server(identity, directory, 86_400);
+    let daemon = NtpdRs::start(host, directory, "ntpd-rs", &configuration);
+    (daemon.id(), Running::NtpdRs(daemon))
+}
