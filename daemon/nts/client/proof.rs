@@ -90,7 +90,12 @@ impl CertificateProof {
         if !self.checks_dates() {
             return Ok(());
         }
-        let time = to_unix(checked.lower_bound.unwrap_or(checked.clock).max(checked.clock));
+        let time = to_unix(
+            checked
+                .lower_bound
+                .unwrap_or(checked.clock)
+                .max(checked.clock),
+        );
         self.chain
             .check(&self.trust, time)
             .map_err(|error| Rejection::new(&error, &self.chain, checked))

@@ -39,14 +39,24 @@ pub(super) struct Keeping {
     local_failures: u32,
     /// Establishments that succeeded.
     established: u32,
-    /// Are the keys to be replaced, old or not, by an establishment that is yet to begin?
-    renew: bool,
-    /// Or by the one that is under way?
-    renewing: bool,
+    /// Are the keys to be replaced, old or not?
+    renewal: Renewal,
     /// Did a request go unanswered but for a kiss that says the server cannot open the cookie?
     refused: bool,
     /// Kisses of that kind that were noted.
     naks: u64,
+}
+
+/// Somebody's wish to have the keys replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Renewal {
+    /// Nobody's.
+    #[default]
+    None,
+    /// To be fulfilled by an establishment that is yet to begin.
+    Wanted,
+    /// To be fulfilled by the one that is under way.
+    UnderWay,
 }
 
 /// Keys in use.
@@ -118,7 +128,9 @@ impl Keeping {
     pub(super) fn established(&mut self, session: Session, now: Timestamp<Raw>) {
         self.under_way = false;
         self.retry = None;
-        self.renewing = false;
+        if self.renewal == Renewal::UnderWay {
+            self.renewal = Renewal::None;
+        }
         self.local_failures = 0;
         self.established = self.established.wrapping_add(1);
         self.resume(session, Duration::ZERO, now);
@@ -127,7 +139,9 @@ impl Keeping {
     /// An establishment has failed; says when to try again. `local`: nothing left this host.
     pub(super) fn failed(&mut self, local: bool, now: Timestamp<Raw>) -> Timestamp<Raw> {
         self.under_way = false;
-        self.renew |= std::mem::take(&mut self.renewing);
+        if self.renewal == Renewal::UnderWay {
+            self.renewal = Renewal::Wanted;
+        }
         let wait = if local {
             self.attempts = self.attempts.saturating_sub(1);
             let doublings = self.local_failures.min(LOCAL_DOUBLINGS);
@@ -169,20 +183,22 @@ impl Keeping {
         self.under_way = true;
         self.begun = Some(now);
         self.retry = None;
-        self.renewing = std::mem::take(&mut self.renew);
+        if self.renewal == Renewal::Wanted {
+            self.renewal = Renewal::UnderWay;
+        }
         self.attempts = self.attempts.saturating_add(1);
     }
 
     /// New keys are to be established at once, by somebody's wish; those there are serve until then.
     pub(super) const fn renew(&mut self) {
-        self.renew = true;
+        self.renewal = Renewal::Wanted;
         self.begun = None;
         self.retry = None;
     }
 
     /// When new keys should be established, if they should and that is not under way.
     pub(super) fn wanted(&self, now: Timestamp<Raw>) -> Option<Timestamp<Raw>> {
-        let old = |live: &Live| self.renew || now - live.since >= REFRESH;
+        let old = |live: &Live| self.renewal == Renewal::Wanted || now - live.since >= REFRESH;
         if self.under_way || self.live.as_ref().is_some_and(|live| !old(live)) {
             return None;
         }
