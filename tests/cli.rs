@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -177,6 +178,8 @@ fn check_says_who_uses_nts_and_which_files_it_cannot_read() {
         "  sources: server a with NTS, server b\n".to_owned(),
         "  serves:  nobody\n  keys:    handed out on [::1]:4461 for c\n".to_owned(),
         "\nnote: server a with NTS: check_time = false: who got hold of an old key".to_owned(),
+        "\nnote: server a with NTS is the only source with NTS: while".to_owned(),
+        "\nnote: server.allow is empty: only this host gets keys".to_owned(),
         format!(
             "\nnote: server.nts.key: {} cannot be read from here: No such file",
             text(&key)
@@ -196,6 +199,17 @@ fn check_says_who_uses_nts_and_which_files_it_cannot_read() {
     assert_eq!((code, errors.as_str()), (0, ""));
     let said = "\n  keys:    handed out by another host\nnote: server.nts.keys: /nowhere cannot";
     assert!(out.contains(said), "{out}");
+
+    // What can be read is tried, as the daemon would.
+    folder.write("key.pem", "");
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let (code, out, _) = run(&["check", "-c", text(&main)]);
+    assert_eq!(code, 0);
+    let said = format!(
+        "\nnote: server.nts: there is no certificate in {}",
+        text(&certificate)
+    );
+    assert!(out.contains(&said), "{said}: {out}");
 }
 
 #[test]

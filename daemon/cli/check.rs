@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::{CheckArgs, Exit};
 use crate::config::{
-    Config, FollowConfig, InterfacePattern, Loaded, ServerConfig, ServerNtsConfig,
-    TimestampingConfig,
+    Authentication, Config, FollowConfig, InterfacePattern, Loaded, ServerConfig, ServerNtsConfig,
+    SourceConfig, SourceKind, TimestampingConfig,
 };
+use crate::nts::server::remarks;
 use crate::output::{complain, print};
 
 /// Reads the configuration as `run` would, and says what it amounts to or what is wrong.
@@ -100,6 +101,7 @@ fn notes(config: &Config) -> Vec<String> {
             ));
         }
     }
+    notes.extend(note_on_a_single_source(config));
     let Some(nts) = config
         .server
         .as_ref()
@@ -107,13 +109,46 @@ fn notes(config: &Config) -> Vec<String> {
     else {
         return notes;
     };
-    let certificates = nts.certificates.iter();
-    notes.extend(certificates.filter_map(|file| unreadable("server.nts.certificate", file)));
-    let keys = nts.private_keys.iter();
-    notes.extend(keys.filter_map(|file| unreadable("server.nts.key", file)));
-    let shared = nts.keys.iter();
-    notes.extend(shared.filter_map(|file| unreadable("server.nts.keys", file)));
+    notes.extend(notes_on_key_server(nts));
+    if config.server.as_ref().is_some_and(|it| it.allow.is_empty()) {
+        notes.push("note: server.allow is empty: only this host gets keys".to_owned());
+    }
     notes
+}
+
+/// Files that cannot be read from here; if all can, what the daemon would say of them.
+fn notes_on_key_server(nts: &ServerNtsConfig) -> Vec<String> {
+    let certificates = nts.certificates.iter();
+    let certificates = certificates.filter_map(|file| unreadable("server.nts.certificate", file));
+    let keys = nts.private_keys.iter();
+    let keys = keys.filter_map(|file| unreadable("server.nts.key", file));
+    let shared = nts.keys.iter();
+    let shared = shared.filter_map(|file| unreadable("server.nts.keys", file));
+    let unreadable: Vec<String> = certificates.chain(keys).chain(shared).collect();
+    if unreadable.is_empty() {
+        let remarks = remarks(nts).into_iter();
+        remarks.map(|remark| format!("note: {remark}")).collect()
+    } else {
+        unreadable
+    }
+}
+
+/// A note that without the only source with NTS none is followed.
+fn note_on_a_single_source(config: &Config) -> Option<String> {
+    let with_nts = |source: &&SourceConfig| source.address.ke_port.is_some();
+    let mut authenticated = config.servers().filter(with_nts);
+    let (only, None) = (authenticated.next()?, authenticated.next()) else {
+        return None;
+    };
+    let matters = config.selection.authentication != Authentication::Ignore;
+    let alone = config.servers().all(|source| with_nts(&source)) || config.refclocks().count() > 0;
+    (matters && !alone && only.address.kind == SourceKind::Server).then(|| {
+        format!(
+            "note: {} is the only source with NTS: while it cannot be had, the others are not \
+             followed (selection.authentication)",
+            only.address
+        )
+    })
 }
 
 /// A note that whoever runs this cannot read a file.

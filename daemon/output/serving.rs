@@ -66,7 +66,7 @@ fn key_rows(keys: &KeyServerReport) -> Table {
     count(&mut table, "open", keys.open.into(), "connections");
     reasons(&mut table, &keys.refused);
     let others = format!(
-        "and {} more open cookies",
+        "and {} others open cookies",
         keys.cookie_keys.saturating_sub(1)
     );
     table.row(vec![
@@ -131,7 +131,7 @@ mod tests {
                 "  handshakes         42  TLS and ALPN agreed",
                 "  open                1  connections",
                 "  no alpn             4  refused",
-                "  cookie key   1a2b3c4d  and 3 more open cookies",
+                "  cookie key   1a2b3c4d  and 3 others open cookies",
             ]
         );
     }

@@ -17,7 +17,7 @@ pub(super) struct ServerReport {
     pub(super) name: String,
     /// The IP address that was asked.
     pub(super) address: Option<String>,
-    /// The UDP port.
+    /// The UDP port; as long as it is not known, the one that was named.
     pub(super) port: u16,
     /// Did it tell the time?
     pub(super) answered: bool,
@@ -100,7 +100,7 @@ impl ServerReport {
         Self {
             name: answers.name.host.to_string(),
             address: answers.address.map(|address| address.ip().to_string()),
-            port: answers.name.port,
+            port: answers.address.map_or(answers.name.port, |at| at.port()),
             answered: !answers.taken.is_empty(),
             error: answers.trouble.as_ref().map(ToString::to_string),
             keys: answers.keys.map(KeysReport::from),

@@ -140,7 +140,23 @@ fn open(daemon: &mut Daemon, listen: &[SocketAddr]) -> Result<(), StartError> {
         .prepare_key_server(&daemon.config)
         .map_err(StartError::KeyServer)?;
     daemon.take_over_key_server(key_server);
+    tell_who_is_served(daemon, listen);
     Ok(())
+}
+
+/// Says where time and keys can be had.
+fn tell_who_is_served(daemon: &Daemon, listen: &[SocketAddr]) {
+    let list = |addresses: Vec<String>| addresses.join(", ");
+    if !listen.is_empty() {
+        let on = list(listen.iter().map(ToString::to_string).collect());
+        info!("answering requests for the time on {on}");
+    }
+    if let Some(server) = &daemon.key_server
+        && let Some(until) = server.certified_until()
+    {
+        let on = list(server.addresses().map(|at| at.to_string()).collect());
+        info!("handing out NTS keys on {on}, by certificates that are valid until {until}");
+    }
 }
 
 /// The control socket. A daemon that only cannot write there works all the same; one that would

@@ -36,8 +36,8 @@ fn server(scene: &Scene, number: u8, ahead: &str, validity: Validity) -> Daemon 
     Daemon::start(host, &star.directory, host.name(), &configuration)
 }
 
-/// A client of the first `count` servers, with a clock that shows today.
-fn client(scene: &Scene, count: u8, nts: &str) -> Daemon {
+/// Asks the first `count` servers, with a clock that shows today.
+fn configuration(scene: &Scene, count: u8, nts: &str) -> String {
     let trusted = scene.authority.certificate().display();
     let sources: String = (0..count)
         .map(|number| {
@@ -46,13 +46,14 @@ fn client(scene: &Scene, count: u8, nts: &str) -> Daemon {
         })
         .collect();
     let clock = "[clock]\nkind = \"virtual\"\nvirtual = { error = \"0s\", drift = \"5ppm\" }\n";
+    format!("{sources}{clock}")
+}
+
+/// A client of the first `count` servers, with a clock that shows today.
+fn client(scene: &Scene, count: u8, nts: &str) -> Daemon {
     let star = &scene.star;
-    Daemon::start(
-        &star.client,
-        &star.directory,
-        "client",
-        &format!("{sources}{clock}"),
-    )
+    let configuration = configuration(scene, count, nts);
+    Daemon::start(&star.client, &star.directory, "client", &configuration)
 }
 
 /// Waits until its clock is as far ahead of today's as the servers' are, and synchronised.
@@ -231,4 +232,27 @@ fn once_the_clock_has_been_right_dates_are_checked_by_it() {
         })
     });
     assert!(!auth.provisional && auth.aead.is_none(), "{auth:#?}");
+}
+
+#[test]
+fn who_was_doubted_for_anothers_sake_is_believed_when_that_one_is_gone() {
+    let scene = Scene::new(2);
+    let _right = server(&scene, 0, "0s", Validity::Now);
+    let _early = server(&scene, 1, "0s", THEN);
+    let client = client(&scene, 2, "");
+    let name = Star::server_name(0);
+    let auth = wait_for("the clock to be in doubt", PATIENCE, || {
+        when(client.auth(&name), |auth| auth.provisional)
+    });
+    let why = auth.doubt.unwrap_or_default();
+    assert!(why.contains("the clock is behind"), "{why}");
+    let early = client.auth(&Star::server_name(1));
+    let why = early.doubt.unwrap_or_default();
+    assert!(why.contains("not valid before 2030-"), "{why}");
+
+    client.reload(&configuration(&scene, 1, ""));
+    arrives(&client, 0.0);
+    let auth = client.auth(&name);
+    assert!(!auth.provisional && auth.doubt.is_none(), "{auth:#?}");
+    assert_eq!(auth.key_establishments, 1, "{auth:#?}");
 }

@@ -167,7 +167,7 @@ impl fmt::Display for Rejection {
             Self::WrongName { expected, names } => write_names(f, expected, names),
             Self::SelfSigned => f.write_str(
                 "the server's certificate is self-signed. If it is meant to be trusted, copy it here \
-                 and name it in nts.trusted_certificates",
+                 and name it in nts.trusted_certificates, or by --trust",
             ),
             Self::UnknownIssuer(sent) => write!(
                 f,

@@ -53,18 +53,18 @@ impl fmt::Display for TrustError {
             ),
             Self::Unreadable(path, error) => write!(
                 f,
-                "cannot read {}, which nts.trusted_certificates names: {error}",
+                "cannot read {}, which is to be trusted: {error}",
                 path.display()
             ),
             Self::NoCertificate(path) => write!(
                 f,
-                "no certificate is in {}, which nts.trusted_certificates names; a PEM file with \
+                "no certificate is in {}, which is to be trusted; a PEM file with \
                  `-----BEGIN CERTIFICATE-----` is expected",
                 path.display()
             ),
             Self::Damaged(path, why) => write!(
                 f,
-                "a certificate in {}, which nts.trusted_certificates names, cannot be used: {why}",
+                "a certificate in {}, which is to be trusted, cannot be used: {why}",
                 path.display()
             ),
         }

@@ -133,6 +133,12 @@ impl Certificates {
         [&self.first].into_iter().chain(&self.others)
     }
 
+    /// When the first of them expires, seconds since 1970.
+    pub(super) fn not_after(&self) -> Option<i64> {
+        let ends = self.pairs().filter_map(|it| it.validity);
+        ends.map(|it| it.not_after).min()
+    }
+
     /// What an operator should know about the dates of these certificates, each a line.
     pub(super) fn remarks(&self, now_unix_s: u64) -> Vec<String> {
         let now = i64::try_from(now_unix_s).unwrap_or(i64::MAX);

@@ -11,6 +11,7 @@ use super::fingerprint::Fingerprint;
 use super::moment::Moment;
 use super::tls;
 use crate::config::ServerNtsConfig;
+use crate::output::date;
 
 /// How often it is said that a certificate is about to expire or has.
 const REMIND_EVERY: Duration = Duration::from_secs(86_400);
@@ -58,7 +59,8 @@ impl Identity {
             match Self::load(config, now) {
                 Ok(anew) => {
                     *self = anew;
-                    info!("certificates for NTS key establishment read anew");
+                    let until = self.until();
+                    info!("certificates for NTS key establishment read anew, valid until {until}");
                 }
                 Err(error) => {
                     self.seen = seen;
@@ -69,6 +71,15 @@ impl Identity {
         }
         self.remind(now);
         changed
+    }
+
+    /// When the first certificate expires, in words.
+    pub(super) fn until(&self) -> String {
+        let end = self.certificates.not_after();
+        end.map_or_else(
+            || "a date that cannot be read".to_owned(),
+            |end| date(Timestamp::from_timespec(end, 0)),
+        )
     }
 
     /// Says what is wrong with the dates, once a day.

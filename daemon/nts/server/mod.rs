@@ -40,11 +40,13 @@ use tracing::warn;
 
 use crate::config::{ServerConfig, ServerNtsConfig};
 use crate::measure::OsEntropy;
+use certificates::Certificates;
 use common::Common;
 use identity::Identity;
 use key_store::KeyStore;
 use listener::Listener;
 use prepared::Parts;
+use shared_keys::SharedKeys;
 
 pub use crate::nts::secret::SecretError;
 pub use certificates::CertificateError;
@@ -133,6 +135,11 @@ impl KeServer {
         self.common.counts()
     }
 
+    /// When the first of its certificates expires, in words; `None` where nobody can connect.
+    pub fn certified_until(&self) -> Option<String> {
+        self.identity.as_ref().map(Identity::until)
+    }
+
     /// Where it listens; a configured port 0 has become a real one.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(Listener::local)
@@ -180,4 +187,29 @@ impl KeServer {
         self.common.set_keys(&keys);
         self.keys = Arc::new(keys);
     }
+}
+
+/// What is to be said of the files that are configured, each a line: why they could not be used, or
+/// that a certificate has expired or soon will. Not whose they are: whoever asks need not be the
+/// daemon's user.
+pub fn remarks(nts: &ServerNtsConfig) -> Vec<String> {
+    let now = Moment::now().unix_s;
+    let mut remarks = match Certificates::load(&nts.certificates, &nts.private_keys) {
+        Ok(certificates) => certificates.remarks(now),
+        Err(CertificateError::Key(SecretError::Foreign { .. })) => Vec::new(),
+        Err(_) if nts.only_opens_cookies() => Vec::new(),
+        Err(error) => vec![KeError::from(error).to_string()],
+    };
+    match nts.keys.as_ref().map(|path| SharedKeys::open(path)) {
+        None
+        | Some(
+            Ok(_)
+            | Err(
+                SharedKeysError::Foreign(..)
+                | SharedKeysError::Unusable(SecretError::Foreign { .. }),
+            ),
+        ) => {}
+        Some(Err(error)) => remarks.push(KeError::Keys(error).to_string()),
+    }
+    remarks
 }
