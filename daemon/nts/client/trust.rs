@@ -53,18 +53,19 @@ impl fmt::Display for TrustError {
             ),
             Self::Unreadable(path, error) => write!(
                 f,
-                "cannot read {}, which is to be trusted: {error}",
+                "cannot read {}, which nts.trusted_certificates or --trust names: {error}",
                 path.display()
             ),
             Self::NoCertificate(path) => write!(
                 f,
-                "no certificate is in {}, which is to be trusted; a PEM file with \
-                 `-----BEGIN CERTIFICATE-----` is expected",
+                "no certificate is in {}, which nts.trusted_certificates or --trust names; a PEM file \
+                 with `-----BEGIN CERTIFICATE-----` is expected",
                 path.display()
             ),
             Self::Damaged(path, why) => write!(
                 f,
-                "a certificate in {}, which is to be trusted, cannot be used: {why}",
+                "a certificate in {}, which nts.trusted_certificates or --trust names, cannot be used: \
+                 {why}",
                 path.display()
             ),
         }
