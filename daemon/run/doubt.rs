@@ -18,13 +18,13 @@ pub(super) const RENEW_DOUBTFUL: Duration = Duration::from_secs(900);
 
 impl Daemon {
     /// Looks again at the servers whose certificates are out of date by the clock. To be called when
-    /// keys were established, when such a server was measured, and when the clock was synchronised.
+    /// keys were established, and when such a server was measured.
     pub(super) fn judge_certificates(&mut self) {
         if self.sources.members().all(|member| !member.is_in_doubt()) {
             return;
         }
         if self.was_synchronized {
-            self.check_certificates_again();
+            self.check_certificates(Member::is_in_doubt);
         } else {
             if self.is_evidently_behind() {
                 self.doubt_the_others();
@@ -110,21 +110,31 @@ impl Daemon {
         ))
     }
 
-    /// The clock is right now: their certificates are valid by it, or they are believed no more.
-    fn check_certificates_again(&mut self) {
+    /// The clock is right for the first time: all certificates are looked at by it, those too that were
+    /// valid by what it showed before.
+    pub(super) fn check_all_certificates(&mut self) {
+        self.check_certificates(|_| true);
+    }
+
+    /// The clock is right now: the certificates of `those` are valid by it, or they are believed no
+    /// more.
+    fn check_certificates(&mut self, those: impl Fn(&Member) -> bool) {
         let time = self.utc();
         let mut verdicts = Vec::new();
-        for member in self.sources.members().filter(|member| member.is_in_doubt()) {
-            let proof = member.keys.as_ref().and_then(|keys| keys.proof.as_ref());
-            verdicts.extend(proof.map(|proof| (member.id, proof.holds_at(time))));
+        for member in self.sources.members().filter(|member| those(member)) {
+            let keys = member.keys.as_ref();
+            let proof = keys.and_then(|keys| keys.proof.as_ref());
+            let verdict = proof.map(|proof| proof.holds_at(time));
+            verdicts.extend(verdict.map(|it| (member.id, member.is_in_doubt(), it)));
         }
-        for (id, verdict) in verdicts {
+        for (id, was_in_doubt, verdict) in verdicts {
             let name = self.name_of(id).unwrap_or_default();
             match verdict {
-                Ok(()) => {
+                Ok(()) if was_in_doubt => {
                     info!("{name}: its certificate is valid at {}", date(time));
                     self.trust(id);
                 }
+                Ok(()) => {}
                 Err(rejection) => {
                     let why = rejection.to_string();
                     warn!("{name}: {why}; it is not believed any more");

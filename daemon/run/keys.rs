@@ -118,6 +118,9 @@ impl Daemon {
     fn take_keys(&mut self, id: SourceId, name: &str, made: Established, server: SocketAddr) {
         let now = self.clock.timescale().now();
         self.move_to(id, server);
+        // Its certificate was judged by what the clock showed when this began; since then it may have
+        // been found to be wrong.
+        let is_valid_now = made.proof.objection(self.utc(), self.lower_bound).is_none();
         let Some(member) = self.sources.member_mut(id) else {
             return;
         };
@@ -133,7 +136,7 @@ impl Daemon {
         };
         let was_in_doubt = keys.in_doubt;
         keys.error = None;
-        keys.in_doubt = made.proof.is_provisional();
+        keys.in_doubt = made.proof.is_provisional() || !is_valid_now;
         keys.renew_at = Some(now + RENEW_DOUBTFUL);
         keys.vouched_for = false;
         keys.proof = Some(made.proof);

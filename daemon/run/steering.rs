@@ -202,7 +202,7 @@ impl Daemon {
         self.told_leap = leap;
         if status.synchronized && !self.was_synchronized {
             self.was_synchronized = true;
-            self.judge_certificates();
+            self.check_all_certificates();
         }
         let before = self.told_synchronized.replace(status.synchronized);
         if before == Some(status.synchronized) {

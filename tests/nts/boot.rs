@@ -256,3 +256,19 @@ fn who_was_doubted_for_anothers_sake_is_believed_when_that_one_is_gone() {
     assert!(!auth.provisional && auth.doubt.is_none(), "{auth:#?}");
     assert_eq!(auth.key_establishments, 1, "{auth:#?}");
 }
+
+#[test]
+fn a_certificate_is_not_good_for_a_time_at_which_it_has_expired() {
+    let scene = Scene::new(1);
+    let _server = server(&scene, 0, LATER, Validity::Years(2025, 2028));
+    let client = client(&scene, 1, "");
+    let name = Star::server_name(0);
+    let auth = wait_for("a refusal", PATIENCE, || {
+        when(client.auth(&name), |auth| auth.last_error.is_some())
+    });
+    let why = auth.last_error.unwrap_or_default();
+    assert!(
+        why.contains("expired at 2028-") && why.contains("2031-"),
+        "{why}"
+    );
+}
