@@ -41,8 +41,8 @@ pub(crate) enum Command {
         aead: Option<u16>,
         /// Until so many good replies have come.
         requests: usize,
-        /// Requests under way at a time.
-        window: usize,
+        /// Requests sent at a time.
+        burst: usize,
     },
 }
 
@@ -96,7 +96,7 @@ impl State {
                 server,
                 aead,
                 requests,
-                window,
+                burst,
             } => {
                 let session = aead.map(|aead| {
                     let session = self.sessions.get(&(server, aead));
@@ -107,7 +107,7 @@ impl State {
                     SocketAddr::new(server, NTP_PORT),
                     &mut packets,
                     requests,
-                    window,
+                    burst,
                 )
             }
         }

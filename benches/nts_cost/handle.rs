@@ -91,13 +91,13 @@ impl Generator {
         server: IpAddr,
         algorithm: Option<Algorithm>,
         requests: usize,
-        window: usize,
+        burst: usize,
     ) -> Result<usize, Interrupted> {
         self.have_done(&Command::Ask {
             server,
             aead: algorithm.map(Algorithm::id),
             requests,
-            window,
+            burst,
         })
     }
 

@@ -38,15 +38,17 @@ use handle::{Generator, Interrupted};
 use report::{Cost, Measured};
 use servers::{Servers, Target};
 
-/// Rounds whose median counts.
-const ROUNDS: usize = 3;
+/// Rounds whose median counts: many short ones, for what else a machine does comes and goes.
+const ROUNDS: usize = 9;
 /// Requests of each kind to each server in a round.
-const REQUESTS: usize = 30_000;
+const REQUESTS: usize = 10_000;
 /// Handshakes with each server in a round.
-const HANDSHAKES: usize = 300;
-/// Requests under way at a time: one, so that the server sleeps in between, and so many that it
-/// does not get to.
-const WINDOWS: [usize; 2] = [1, 16];
+const HANDSHAKES: usize = 100;
+/// So much less is done before each measurement, for the code to be in the caches.
+const WARMING: usize = 10;
+/// Requests sent at a time: one, for which the server has to wake up, or so many that this does not
+/// matter.
+const BURSTS: [usize; 2] = [1, 16];
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -77,8 +79,6 @@ fn number(name: &str, default: usize) -> usize {
 /// Every server's costs in every round.
 fn measure(servers: &Servers, generator: &mut Generator) -> Result<Measured, Interrupted> {
     let rounds = number("NTS_COST_ROUNDS", ROUNDS);
-    let requests = number("NTS_COST_REQUESTS", REQUESTS);
-    let handshakes = number("NTS_COST_HANDSHAKES", HANDSHAKES);
     let mut measured = Measured::new();
     for target in &servers.targets {
         for algorithm in target.algorithms {
@@ -90,43 +90,61 @@ fn measure(servers: &Servers, generator: &mut Generator) -> Result<Measured, Int
         if round % 2 == 1 {
             turns.reverse();
         }
+        eprintln!("round {} of {rounds}", round + 1);
         for target in &turns {
-            eprintln!(
-                "round {} of {rounds}: handshakes, {}",
-                round + 1,
-                target.name
-            );
-            let spent = spent(target, |target| {
-                generator.establish(target.address, target.algorithms[0], handshakes)
-            })?;
-            measured.add(target, Cost::Handshake, spent);
+            shake_hands(target, generator, &mut measured)?;
         }
-        for window in WINDOWS {
+        for burst in BURSTS {
             for target in &turns {
-                eprintln!(
-                    "round {} of {rounds}: {window} at a time, {}",
-                    round + 1,
-                    target.name
-                );
-                for kind in target.kinds() {
-                    let spent = spent(target, |target| {
-                        generator.ask(target.address, kind, requests, window)
-                    })?;
-                    measured.add(target, Cost::Request { kind, window }, spent);
-                }
+                ask(target, burst, round, generator, &mut measured)?;
             }
         }
     }
     Ok(measured)
 }
 
-/// CPU that a server spends, us, divided by how often it did what it was to do.
+/// A server's handshakes in a round.
+fn shake_hands(
+    target: &Target,
+    generator: &mut Generator,
+    measured: &mut Measured,
+) -> Result<(), Interrupted> {
+    let handshakes = number("NTS_COST_HANDSHAKES", HANDSHAKES);
+    let mut shake = |times| generator.establish(target.address, target.algorithms[0], times);
+    shake(handshakes / WARMING)?;
+    let us = spent(target, || shake(handshakes))?;
+    measured.add(target, Cost::Handshake, us);
+    Ok(())
+}
+
+/// A server's requests of all kinds in a round, another kind being the first in each.
+fn ask(
+    target: &Target,
+    burst: usize,
+    round: usize,
+    generator: &mut Generator,
+    measured: &mut Measured,
+) -> Result<(), Interrupted> {
+    let requests = number("NTS_COST_REQUESTS", REQUESTS);
+    let mut kinds: Vec<_> = target.kinds().collect();
+    let first = round % kinds.len();
+    kinds.rotate_left(first);
+    for kind in kinds {
+        let mut ask = |requests| generator.ask(target.address, kind, requests, burst);
+        ask(requests / WARMING)?;
+        let us = spent(target, || ask(requests))?;
+        measured.add(target, Cost::Request { burst, kind }, us);
+    }
+    Ok(())
+}
+
+/// CPU that a server spends on each of the things that it is made to do, us.
 fn spent(
     target: &Target,
-    mut load: impl FnMut(&Target) -> Result<usize, Interrupted>,
+    load: impl FnOnce() -> Result<usize, Interrupted>,
 ) -> Result<f64, Interrupted> {
     let before = CpuClocks::of(target.process);
-    let times = load(target)?;
+    let times = load()?;
     let after = CpuClocks::of(target.process);
     Ok(after.since_us(&before) / times as f64)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clockwright_ntp::nts::Algorithm;
 
-use crate::WINDOWS;
+use crate::BURSTS;
 use crate::servers::{Servers, Target};
 
 /// What costs.
@@ -14,8 +14,8 @@ pub(crate) enum Cost {
     Handshake,
     /// A request for the time, answered.
     Request {
-        /// By how many under way at a time.
-        window: usize,
+        /// One of so many that were sent at a time.
+        burst: usize,
         /// Plain, or with keys for an algorithm.
         kind: Option<Algorithm>,
     },
@@ -43,7 +43,7 @@ impl Measured {
 
 /// Medians of the rounds; ratios are medians of the rounds' ratios.
 pub(crate) fn print(servers: &Servers, measured: &Measured) {
-    let [ours, theirs @ ..] = &servers.targets[..] else {
+    let Some((ours, theirs)) = servers.targets.split_first() else {
         return;
     };
     print!("| CPU at the server, us");
@@ -54,38 +54,67 @@ pub(crate) fn print(servers: &Servers, measured: &Measured) {
         print!(" | ratio to {}", target.name);
     }
     println!(" |");
-    println!("|---{}|", "|---".repeat(2 * servers.targets.len() - 1));
-    let row = |what: &str, cost| {
-        print!("| {what}");
-        for target in &servers.targets {
-            print!(" | {}", cell(median(measured.of(target, cost)), 2));
-        }
-        for target in theirs {
-            let ratio = ratio(measured.of(ours, cost), measured.of(target, cost));
-            print!(" | {}", cell(ratio, 2));
-        }
-        println!(" |");
+    println!("|---{}|", "|---".repeat(1 + 2 * theirs.len() + 1));
+    let table = Table {
+        measured,
+        ours,
+        theirs,
+        all: &servers.targets,
     };
-    row("a handshake", Cost::Handshake);
-    for window in WINDOWS {
-        let cost = |kind| Cost::Request { window, kind };
-        row(&format!("a plain request, {window} at a time"), cost(None));
-        for algorithm in Algorithm::ALL {
-            let kind = Some(algorithm);
-            row(&format!("the same, {algorithm}"), cost(kind));
-            print!("| ratio to plain");
-            for target in &servers.targets {
-                let [sealed, plain] =
-                    [cost(kind), cost(None)].map(|cost| measured.of(target, cost));
-                print!(" | {}", cell(ratio(sealed, plain), 2));
-            }
-            println!(" |{}", " |".repeat(theirs.len()));
+    table.costs("a handshake, keys and cookies", Cost::Handshake);
+    for burst in BURSTS {
+        let cost = |kind| Cost::Request { burst, kind };
+        let what = match burst {
+            1 => "a request by itself".to_owned(),
+            _ => format!("a request in bursts of {burst}"),
+        };
+        table.costs(&format!("{what}, plain"), cost(None));
+        for algorithm in Algorithm::ALL.map(Some) {
+            let name = algorithm.map_or("", Algorithm::name);
+            table.costs(&format!("{what}, {name}"), cost(algorithm));
+            table.compared(
+                &format!("{what}, {name} : plain"),
+                cost(algorithm),
+                cost(None),
+            );
         }
     }
 }
 
-fn cell(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+struct Table<'m> {
+    measured: &'m Measured,
+    ours: &'m Target,
+    theirs: &'m [Target],
+    all: &'m [Target],
+}
+
+impl Table<'_> {
+    /// A row with what something costs each server, and ours in relation to the others.
+    fn costs(&self, what: &str, cost: Cost) {
+        print!("| {what}");
+        for target in self.all {
+            print!(" | {}", cell(median(self.measured.of(target, cost))));
+        }
+        for target in self.theirs {
+            let [this, that] = [self.ours, target].map(|target| self.measured.of(target, cost));
+            print!(" | {}", cell(ratio(this, that)));
+        }
+        println!(" |");
+    }
+
+    /// A row with what something costs each server in relation to something else.
+    fn compared(&self, what: &str, cost: Cost, to: Cost) {
+        print!("| {what}");
+        for target in self.all {
+            let [this, that] = [cost, to].map(|cost| self.measured.of(target, cost));
+            print!(" | {}", cell(ratio(this, that)));
+        }
+        println!(" |{}", " |".repeat(self.theirs.len()));
+    }
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
 }
 
 fn ratio(these: &[f64], those: &[f64]) -> Option<f64> {

@@ -120,14 +120,15 @@ impl Target {
     }
 }
 
-/// Its name and version: two words of what it says.
+/// Its name and version: two words of what it says, wherever it says it.
 fn version(command: &mut Command) -> String {
-    let text = peer::output(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let words = text
-        .split_whitespace()
-        .filter(|word| !word.starts_with('('));
-    let words: Vec<&str> = words.filter(|word| *word != "version").take(2).collect();
-    words.join(" ")
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error} (`make deps` brings the peers)"));
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let words = text.split_whitespace();
+    let words = words.filter(|word| !word.starts_with('(') && *word != "version");
+    words.take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Our daemon as it is installed: the tests' one says more in its log.
