@@ -11,7 +11,9 @@ use crate::control::{KeyServerReport, ServerReport};
 pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     if report.listening.is_empty() {
-        lines.push("Nobody is served: there is no [server], or it does not listen.".to_owned());
+        lines.push(
+            "Nobody is told the time: there is no [server], or it does not listen.".to_owned(),
+        );
     } else {
         let answered = report.basic + report.interleaved;
         lines.push(paint.apply(
@@ -145,6 +147,6 @@ mod tests {
         };
         let shown = server_lines(&nobody, Paint::NEVER);
         assert_eq!(shown.len(), 1);
-        assert!(shown[0].contains("Nobody is served"));
+        assert!(shown[0].contains("Nobody is told the time"));
     }
 }

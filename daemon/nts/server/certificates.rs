@@ -231,6 +231,7 @@ impl Pair {
 /// A number of seconds for people.
 fn span(seconds: i64) -> String {
     match seconds / 3600 {
+        _ if seconds < 120 => format!("{seconds} seconds"),
         0..2 => format!("{} minutes", seconds / 60),
         hours @ 2..48 => format!("{hours} hours"),
         hours => format!("{} days", hours / 24),
