@@ -302,7 +302,7 @@ impl Association {
         if datagrams > 0 {
             self.take_arrivals(line, instruments, &window);
         }
-        stamps == BATCH || datagrams == BATCH
+        stamps == BATCH || instruments.received.is_full()
     }
 
     /// How many were read; an error is reported, and what follows it read all the same.

@@ -123,7 +123,7 @@ impl Daemon {
         if messages > 0 {
             self.take_ptp_messages(id, &inbox.messages, &window);
         }
-        stamps == BATCH || messages == BATCH
+        stamps == BATCH || inbox.messages.is_full()
     }
 
     /// Gives stamps to those whose packets they are of.

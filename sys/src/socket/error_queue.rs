@@ -114,17 +114,19 @@ impl ErrorQueue {
             .chain(pending)
     }
 
-    /// Reads what waits; `redeem` finds the datagram behind a number the kernel reports.
+    /// Reads what waits, `most` messages at most; `redeem` finds the datagram behind a number the kernel reports.
     pub(super) fn receive(
         &mut self,
         fd: BorrowedFd<'_>,
+        most: usize,
         redeem: impl Fn(u32) -> Option<TxId>,
     ) -> io::Result<usize> {
         self.received = 0;
         self.pending = None;
+        let most = most.clamp(1, self.slots.len());
         let read = message::receive(
             fd,
-            &mut self.slots,
+            &mut self.slots[..most],
             &mut self.frames,
             self.frame_size,
             libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,

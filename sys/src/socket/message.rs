@@ -1,9 +1,10 @@
 //! The system calls that move messages, and the headers they take.
 //!
-//! Headers are built on the stack for each call and point into buffers that the call borrows, so
-//! no pointer outlives its buffer.
+//! Headers are built on the stack for each call, as many as it needs, and point into buffers that
+//! the call borrows, so no pointer outlives its buffer.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -90,7 +91,8 @@ impl Slot {
     }
 }
 
-/// Receives up to one message for each slot into equal shares of `payloads`; returns how many.
+/// Receives up to one message for each slot (of which there are [`MAX_BATCH`] at most) into equal
+/// shares of `payloads`; returns how many.
 ///
 /// # Errors
 /// The operating system's, `WouldBlock` included.
@@ -101,8 +103,8 @@ pub(super) fn receive(
     share: usize,
     flags: c_int,
 ) -> io::Result<usize> {
-    let mut vectors = [EMPTY_VECTOR; MAX_BATCH];
-    let mut headers = [empty_mmsghdr(); MAX_BATCH];
+    let mut vectors = [const { MaybeUninit::uninit() }; MAX_BATCH];
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_BATCH];
     let mut count = 0;
     for (((slot, payload), vector), header) in slots
         .iter_mut()
@@ -110,16 +112,20 @@ pub(super) fn receive(
         .zip(&mut vectors)
         .zip(&mut headers)
     {
-        *vector = vector_of(payload);
-        header.msg_hdr = slot.header(vector, address::SPACE, super::cmsg::SPACE);
+        let vector = vector.write(vector_of(payload));
+        header.write(libc::mmsghdr {
+            msg_hdr: slot.header(vector, address::SPACE, super::cmsg::SPACE),
+            msg_len: 0,
+        });
         count += 1;
     }
-    // SAFETY: the first `count` headers point into `slots`, `payloads` and `vectors`, which are
-    // borrowed or owned here and outlive the call, with the lengths of what they point at.
+    // SAFETY: the first `count` headers are written, and point into `slots`, `payloads` and
+    // `vectors`, which are borrowed or owned here and outlive the call, with the lengths of what
+    // they point at.
     let received = unsafe {
         libc::recvmmsg(
             fd.as_raw_fd(),
-            headers.as_mut_ptr(),
+            headers.as_mut_ptr().cast(),
             count,
             flags | libc::MSG_WAITFORONE,
             ptr::null_mut(),
@@ -127,6 +133,8 @@ pub(super) fn receive(
     };
     let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     for (slot, header) in slots.iter_mut().zip(&headers[..received]) {
+        // SAFETY: the kernel takes no more messages than there are headers, all written above.
+        let header = unsafe { header.assume_init_ref() };
         slot.address_length = header.msg_hdr.msg_namelen as usize;
         slot.control_length = header.msg_hdr.msg_controllen;
         slot.payload_length = header.msg_len as usize;
@@ -156,8 +164,8 @@ pub(super) fn send_all(
     payloads: &[u8],
     share: usize,
 ) -> io::Result<usize> {
-    let mut vectors = [EMPTY_VECTOR; MAX_BATCH];
-    let mut headers = [empty_mmsghdr(); MAX_BATCH];
+    let mut vectors = [const { MaybeUninit::uninit() }; MAX_BATCH];
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_BATCH];
     let mut count = 0;
     for (((slot, payload), vector), header) in slots
         .iter_mut()
@@ -165,28 +173,27 @@ pub(super) fn send_all(
         .zip(&mut vectors)
         .zip(&mut headers)
     {
-        *vector = vector_of_const(payload.get(..slot.payload_length).unwrap_or(payload));
-        header.msg_hdr = slot.header(vector, slot.address_length, slot.control_length);
+        let payload = payload.get(..slot.payload_length).unwrap_or(payload);
+        let vector = vector.write(vector_of_const(payload));
+        header.write(libc::mmsghdr {
+            msg_hdr: slot.header(vector, slot.address_length, slot.control_length),
+            msg_len: 0,
+        });
         count += 1;
     }
-    // SAFETY: the first `count` headers point into `slots`, `payloads` and `vectors`, which are
-    // borrowed or owned here and outlive the call, with the lengths of what they point at; the
-    // kernel only reads through them and writes `msg_len` of the headers.
+    // SAFETY: the first `count` headers are written, and point into `slots`, `payloads` and
+    // `vectors`, which are borrowed or owned here and outlive the call, with the lengths of what
+    // they point at; the kernel only reads through them and writes `msg_len` of the headers.
     let sent = unsafe {
         libc::sendmmsg(
             fd.as_raw_fd(),
-            headers.as_mut_ptr(),
+            headers.as_mut_ptr().cast(),
             count,
             libc::MSG_NOSIGNAL,
         )
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
-
-const EMPTY_VECTOR: libc::iovec = libc::iovec {
-    iov_base: ptr::null_mut(),
-    iov_len: 0,
-};
 
 fn vector_of(payload: &mut [u8]) -> libc::iovec {
     libc::iovec {
@@ -206,11 +213,4 @@ fn vector_of_const(payload: &[u8]) -> libc::iovec {
 fn empty_header() -> libc::msghdr {
     // SAFETY: msghdr is pointers and integers, for which all zeros is a value.
     unsafe { std::mem::zeroed() }
-}
-
-fn empty_mmsghdr() -> libc::mmsghdr {
-    libc::mmsghdr {
-        msg_hdr: empty_header(),
-        msg_len: 0,
-    }
 }

@@ -17,6 +17,7 @@ mod options;
 mod recv;
 mod send;
 mod stamping;
+mod steer;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +37,7 @@ pub use options::Options;
 pub use recv::{Message, RecvBatch};
 pub use send::{SendBatch, Transmit};
 pub use stamping::{Features, LoopBack, Stamping, StampingKeeper, TransmitStamps};
+pub use steer::MAX_SOCKETS;
 
 /// The largest number of messages one system call moves.
 pub const MAX_BATCH: usize = 64;
@@ -180,11 +182,16 @@ impl UdpSocket {
     /// Those of the socket itself. Errors that ICMP brought are left to
     /// [`UdpSocket::recv_tx_stamps`] where [`Options::report_errors`] is set.
     pub fn recv(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        let received = self.past_reported_errors(|| batch.receive(self.as_fd()));
-        match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            other => other,
-        }
+        none_if_blocking(self.past_reported_errors(|| batch.receive(self.as_fd(), 0)))
+    }
+
+    /// As [`UdpSocket::recv`], and never blocks.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn recv_now(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        let receive = || batch.receive(self.as_fd(), libc::MSG_DONTWAIT);
+        none_if_blocking(self.past_reported_errors(receive))
     }
 
     /// Sends one datagram. Returns the id under which its stamp will be reported when one was
@@ -222,10 +229,7 @@ impl UdpSocket {
     /// number of messages read, 0 when nothing is left. Never blocks. Clears a pending socket
     /// error, so a caller that polls until 0 does not spin.
     pub fn recv_tx_stamps(&self, queue: &mut ErrorQueue) -> io::Result<usize> {
-        let read = queue.receive(self.as_fd(), |reported| match &self.ids {
-            Ids::Own(_) => OwnIds::redeem(reported),
-            Ids::Counted(ids) => ids.redeem(reported),
-        })?;
+        let read = queue.receive(self.as_fd(), MAX_BATCH, |reported| self.redeem(reported))?;
         if read > 0 {
             return Ok(read);
         }
@@ -237,6 +241,42 @@ impl UdpSocket {
         }
         queue.set_pending(errno);
         Ok(1)
+    }
+
+    /// As [`UdpSocket::recv_tx_stamps`] for whoever is not woken by the socket's errors: reads
+    /// `most` messages at most, and leaves a pending socket error where it is.
+    ///
+    /// # Errors
+    /// Those of the socket itself.
+    pub fn recv_stamps_only(&self, queue: &mut ErrorQueue, most: usize) -> io::Result<usize> {
+        queue.receive(self.as_fd(), most, |reported| self.redeem(reported))
+    }
+
+    fn redeem(&self, reported: u32) -> Option<TxId> {
+        match &self.ids {
+            Ids::Own(_) => OwnIds::redeem(reported),
+            Ids::Counted(ids) => ids.redeem(reported),
+        }
+    }
+
+    /// Lets the datagrams to this port, which several sockets share ([`Options::reuse_port`]), be
+    /// spread over the first `sockets` of them, in the order in which they were bound: always the
+    /// same socket for the same client's address, and with another number of sockets mostly. `seed`
+    /// has to be the same each time; whoever knows it can choose addresses that meet one socket.
+    ///
+    /// # Errors
+    /// The kernel does not take the program; it then spreads them by addresses and ports.
+    pub fn steer(&self, sockets: u16, seed: u32) -> io::Result<()> {
+        let ipv6 = self.family == Family::V6;
+        steer::attach(self.as_fd(), ipv6, sockets.clamp(1, MAX_SOCKETS), seed)
+    }
+
+    /// Ends receiving for good: whoever is blocked in [`UdpSocket::recv`] comes back at once and each
+    /// time, with a batch that has no datagrams in it.
+    pub fn end_receiving(&self) {
+        // It says that the socket is not connected, and does its work all the same (net/ipv4/
+        // af_inet.c, inet_shutdown).
+        let _ = nix::sys::socket::shutdown(self.as_raw_fd(), nix::sys::socket::Shutdown::Read);
     }
 
     /// Blocks until a datagram (first) or something in the error queue (second) waits, or
@@ -265,6 +305,9 @@ impl UdpSocket {
         self.set_family_options(options)?;
         if options.reuse_port {
             sol_socket(libc::SO_REUSEPORT, true)?;
+        }
+        if let Some(bytes) = options.receive_buffer {
+            option::set_receive_buffer(fd, bytes)?;
         }
         if let Some(device) = &options.device {
             option::set(
@@ -411,6 +454,14 @@ impl UdpSocket {
             Err(error) if self.report_errors && is_delivery_error(&error) => call(),
             other => other,
         }
+    }
+}
+
+/// No message, where one would have to be waited for.
+fn none_if_blocking(received: io::Result<usize>) -> io::Result<usize> {
+    match received {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
     }
 }
 

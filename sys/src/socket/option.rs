@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 
 use libc::c_int;
 
@@ -44,6 +45,42 @@ pub(super) fn set(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) -
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Sets an option whose value is a structure of the kernel's.
+///
+/// # Safety
+/// What the structure points at has to be what the kernel expects there.
+pub(super) unsafe fn set_raw<T>(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
+    // Structures are a few bytes long.
+    let length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or_default();
+    // SAFETY: `value` is valid for `length` bytes during the call; the rest is the caller's promise.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            length,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Lets the kernel keep `bytes` of datagrams that wait to be read: more than the system's limit if
+/// this process may, else as much as that allows.
+pub(super) fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+    set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+        .or_else(|_| set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
 }
 
 /// Sets `SO_TIMESTAMPING`.

@@ -28,6 +28,10 @@ pub struct Options {
     /// Deliver ICMP errors through the error queue, with their cause (`IP_RECVERR`). For client
     /// sockets; on a server one peer's errors would disturb sending to others.
     pub report_errors: bool,
+    /// Octets of datagrams that may wait to be read, with what the kernel keeps beside each (about
+    /// 800 for a small one); `None`: the system's default. What is beyond the system's limit
+    /// (`net.core.rmem_max`) takes `CAP_NET_ADMIN`, and is not had without.
+    pub receive_buffer: Option<usize>,
     /// Never block in `recv`, `send` or `recv_tx_stamps`.
     pub nonblocking: bool,
 }
@@ -44,6 +48,7 @@ impl Options {
             device: None,
             dscp: 0,
             report_errors: false,
+            receive_buffer: None,
             nonblocking: true,
         }
     }

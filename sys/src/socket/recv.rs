@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use clockwright_timebase::{Phc, Timestamp, Utc};
+use libc::c_int;
 
 use super::cmsg::Ancillary;
 use super::message::{self, Slot};
@@ -40,7 +41,13 @@ pub struct RecvBatch {
     payloads: Box<[u8]>,
     payload_size: usize,
     received: usize,
+    /// How many messages the kernel is asked for: what was needed lately, and some more, since
+    /// each costs a little also where it does not come.
+    asked: usize,
 }
+
+/// Messages that are asked for at least.
+const ASKED_AT_LEAST: usize = 4;
 
 impl RecvBatch {
     /// Room for `messages` datagrams (1 to [`MAX_BATCH`], clamped) of up to `payload` bytes each.
@@ -52,7 +59,13 @@ impl RecvBatch {
             payloads: vec![0; messages * payload_size].into(),
             payload_size,
             received: 0,
+            asked: messages,
         }
+    }
+
+    /// Is there room for no more than what was received last?
+    pub fn is_full(&self) -> bool {
+        self.received >= self.asked.min(self.slots.len())
     }
 
     /// The datagrams of the last receive, in order of arrival.
@@ -63,15 +76,17 @@ impl RecvBatch {
             .filter_map(|(slot, payload)| Message::read(slot, payload))
     }
 
-    /// Fills the batch.
-    pub(super) fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Fills the batch; `flags` are of recvmsg(2).
+    pub(super) fn receive(&mut self, fd: BorrowedFd<'_>, flags: c_int) -> io::Result<usize> {
+        self.asked = (2 * self.received).clamp(ASKED_AT_LEAST, MAX_BATCH);
         self.received = 0;
+        let slots = self.slots.len().min(self.asked);
         self.received = message::receive(
             fd,
-            &mut self.slots,
+            &mut self.slots[..slots],
             &mut self.payloads,
             self.payload_size,
-            0,
+            flags,
         )?;
         Ok(self.received)
     }
