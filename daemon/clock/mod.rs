@@ -6,6 +6,7 @@
 mod lower_bound;
 mod observed;
 mod phc;
+mod shown;
 mod simulated;
 mod steady;
 mod system;
@@ -15,6 +16,7 @@ mod timescale;
 pub use lower_bound::{BUILT, lower_bound};
 pub use observed::Observed;
 pub use phc::Hardware;
+pub use shown::Shown;
 pub use simulated::Simulated;
 pub use system::System;
 pub use tai::ahead_of_utc;
@@ -56,10 +58,29 @@ pub trait Clock {
     /// What it shows now, where nothing but that is needed: the cheapest way to read it.
     fn now(&self) -> Timestamp<Utc>;
 
+    /// How the system clock runs now.
+    fn pace(&self) -> Pace {
+        // Whoever steers the system clock may have changed its rate since the last time.
+        Pace::steady(kernel_rate())
+    }
+
     /// The system clock against the timescale, now: for converting the kernel's stamps.
     fn window(&self) -> Window {
-        // Whoever steers the system clock may have changed its rate since the last time.
-        self.timescale().window(Pace::steady(kernel_rate()))
+        self.timescale().window(self.pace())
+    }
+
+    /// How it runs now, for those who only serve it.
+    fn shown(&self) -> Shown {
+        Shown::Line {
+            reading: self.read(),
+            rate: self.rate(),
+        }
+    }
+
+    /// How long it runs as [`Clock::shown`] says though nobody steers it; `None`: until somebody
+    /// does.
+    fn shown_for(&self) -> Option<Duration> {
+        None
     }
 
     /// What this clock showed when the system clock showed `stamp`, a kernel stamp of the moments

@@ -4,7 +4,7 @@ use clockwright_discipline::ClockReading;
 use clockwright_sys::clock;
 use clockwright_timebase::{Raw, Timestamp, Utc};
 
-use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
+use super::{Clock, Helm, Implausible, Pace, Shown, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
 
 /// `CLOCK_REALTIME`, which somebody else steers or nobody does: measured and served, not touched.
@@ -56,6 +56,10 @@ impl Clock for Observed {
 
     fn time_at(&self, at: Timestamp<Raw>, window: &Window) -> Timestamp<Utc> {
         window.utc_at(at)
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::System
     }
 
     fn rate(&self) -> f64 {

@@ -20,6 +20,8 @@ use crate::output::si::signed;
 const FRESH: Duration = Duration::from_millis(20);
 /// One as old as this serves for what it showed when a packet came or went.
 const RECENT: Duration = Duration::from_secs(1);
+/// One as old as this serves those who only serve it.
+const SERVED: Duration = Duration::from_millis(250);
 /// Trouble with it is logged at most this often.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How far apart the readings are by which its frequency is known before anything is steered.
@@ -96,7 +98,7 @@ impl Hardware {
         }
     }
 
-    fn shown(&self, at: Timestamp<Raw>) -> Timestamp<Utc> {
+    fn shown_at(&self, at: Timestamp<Raw>) -> Timestamp<Utc> {
         let shown = self.steered.borrow().tracked().tracker().time_at(at);
         // There is one: it was read when it was opened.
         let (shown, _) = shown.unwrap_or((Timestamp::EPOCH, Duration::ZERO));
@@ -156,18 +158,22 @@ impl Clock for Hardware {
         let raw = clock::raw_now();
         ClockReading {
             raw,
-            clock: self.shown(raw),
+            clock: self.shown_at(raw),
         }
     }
 
     fn now(&self) -> Timestamp<Utc> {
         self.refresh(RECENT);
-        self.shown(clock::raw_now())
+        self.shown_at(clock::raw_now())
     }
 
     fn time_at(&self, at: Timestamp<Raw>, _: &Window) -> Timestamp<Utc> {
         self.refresh(RECENT);
-        self.shown(at)
+        self.shown_at(at)
+    }
+
+    fn shown_for(&self) -> Option<Duration> {
+        Some(SERVED)
     }
 
     fn rate(&self) -> f64 {

@@ -6,7 +6,7 @@ use clockwright_sys::clock::{self, ClockId};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
 use super::steady::Aim;
-use super::{Clock, Helm, Implausible, Pace, Timescale, Window, kernel_rate, reading_of};
+use super::{Clock, Helm, Implausible, Pace, Shown, Timescale, Window, kernel_rate, reading_of};
 use crate::control::{ClockName, Steering};
 
 /// `CLOCK_REALTIME`, steered by `clock_adjtime`.
@@ -58,8 +58,12 @@ impl Clock for System {
         clock::realtime_now()
     }
 
-    fn window(&self) -> Window {
-        self.timescale.window(self.pace)
+    fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::System
     }
 
     fn time_of(

@@ -134,6 +134,28 @@ impl fmt::Display for Implausible {
     }
 }
 
+impl Implausible {
+    /// It in one number, for counters that are shared.
+    pub fn to_bits(self) -> u64 {
+        let (kind, by) = match self {
+            Self::Future(by) => (0, by),
+            Self::Old(age) => (1, age),
+            Self::BeforeSending(by) => (2, by),
+        };
+        u64::try_from(by.as_nanos()).unwrap_or(0) << 2 | kind
+    }
+
+    /// What [`Implausible::to_bits`] made.
+    pub fn from_bits(bits: u64) -> Self {
+        let by = Duration::from_nanos(i64::try_from(bits >> 2).unwrap_or(i64::MAX));
+        match bits & 3 {
+            0 => Self::Future(by),
+            1 => Self::Old(by),
+            _ => Self::BeforeSending(by),
+        }
+    }
+}
+
 /// The system clock and the oscillator read at one instant: what the kernel's stamps of the
 /// moments before it are converted with.
 #[derive(Debug, Clone, Copy)]
@@ -184,14 +206,23 @@ impl Window {
     /// The stamp lies after this window, or so long before it that the clock must have been
     /// stepped in between.
     pub fn instant_of(&self, stamp: Timestamp<Utc>) -> Result<Timestamp<Raw>, Implausible> {
+        self.check(stamp)?;
+        Ok(self.timescale.at_host(self.host_instant_of(stamp)))
+    }
+
+    /// Can the system clock have shown `stamp` in the moments before this window?
+    ///
+    /// # Errors
+    /// As [`Window::instant_of`].
+    pub fn check(&self, stamp: Timestamp<Utc>) -> Result<(), Implausible> {
         let age = self.bracket.utc - stamp;
         if age < -self.half_width() {
-            return Err(Implausible::Future(-age));
+            Err(Implausible::Future(-age))
+        } else if age > OLDEST_STAMP {
+            Err(Implausible::Old(age))
+        } else {
+            Ok(())
         }
-        if age > OLDEST_STAMP {
-            return Err(Implausible::Old(age));
-        }
-        Ok(self.timescale.at_host(self.host_instant_of(stamp)))
     }
 
     /// What the system clock showed at `at`, an instant of the host's oscillator in the moments

@@ -106,6 +106,11 @@ impl HardwareClock {
         self.tracked.as_ref()
     }
 
+    /// When it was last found to have been set.
+    pub(super) const fn was_set_at(&self) -> Option<Timestamp<Raw>> {
+        self.set
+    }
+
     /// Why it cannot be read.
     pub(super) fn fault(&self) -> Option<&str> {
         self.fault.as_ref().map(|(why, _)| why.as_str())

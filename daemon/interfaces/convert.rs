@@ -7,6 +7,7 @@ use clockwright_sys::socket::Message;
 use clockwright_timebase::{Duration, Raw, Stamp, StampKind, Timestamp, Utc};
 
 use super::fallback::Fallback;
+use super::nic::Airtime;
 use super::stamp::{Arrived, HardwareStamp, Medium, Sent};
 use super::table::Interfaces;
 use super::tally::Direction;
@@ -47,58 +48,17 @@ impl Interfaces {
         freshness: Freshness,
         window: &Window,
     ) -> Arrived {
-        let mut stamps = Stamps::default();
-        stamps.note(Stamp {
-            at: window.now(),
-            kind: StampKind::Daemon,
-            uncertainty: window.half_width(),
+        let interface = taker(message, |index| self.device_of(index));
+        let arrived = take_in(message, medium, interface, window, |stamp, length, latest| {
+            self.arrival_instant(stamp, length, freshness, latest, window)
         });
-        let kernel = message.kernel.map(|stamp| window.instant_of(stamp));
-        if let Some(Ok(at)) = kernel {
-            stamps.note(Stamp {
-                at,
-                kind: StampKind::Kernel,
-                uncertainty: window.half_width(),
-            });
-        }
-        let taken_by = message.stamped_by.filter(|index| *index != 0);
-        let local = message.local.map(|local| local.ifindex);
-        let interface = taken_by.or_else(|| self.device_of(local?)).or(local);
-        let mut fallback = None;
-        let mut frame = Duration::ZERO;
-        if let (Some(at), Some(interface)) = (message.hardware, interface) {
-            let stamp = HardwareStamp { at, interface };
-            let length = message
-                .frame_length
-                .filter(|length| *length != 0)
-                .unwrap_or_else(|| medium.frame_length(message.payload.len()));
-            let latest = stamps.best().map_or(window.now(), |best| best.at);
-            match self.arrival_instant(stamp, length, freshness, latest, window) {
-                Ok((stamp, airtime)) => {
-                    stamps.note(stamp);
-                    frame = airtime;
-                }
-                Err(why) => fallback = Some(why),
-            }
-        } else if message.hardware.is_some() {
-            fallback = Some(Fallback::UnknownInterface);
-        }
-        let kind = stamps.best().map_or(StampKind::Daemon, |best| best.kind);
         if let Some(interface) = interface {
-            let now = window.host_now();
-            let how = (medium.transport, fallback);
-            self.count(Direction::Receive, interface, kind, how, now);
+            let best = arrived.arrival.stamps.best();
+            let kind = best.map_or(StampKind::Daemon, |best| best.kind);
+            let how = (medium.transport, arrived.fallback);
+            self.count(Direction::Receive, interface, kind, how, window.host_now());
         }
-        Arrived {
-            arrival: Arrival {
-                stamps,
-                transport: medium.transport,
-                frame,
-            },
-            interface,
-            fallback,
-            kernel: kernel.and_then(Result::err),
-        }
+        arrived
     }
 
     /// When the end of a frame arrived, of which a NIC stamped the beginning, and how long it took
@@ -121,22 +81,8 @@ impl Interfaces {
         self.clocks
             .refresh(&clock, now, freshness.max_age(), &mut self.notices);
         // The packet was there before the clock was read.
-        let (start, error) = self.clocks.instant_of(&clock, stamp.at, now)?;
-        let at = window.on_timescale(start) + airtime.known - correction;
-        let uncertainty = error + airtime.doubt;
-        let doubt = uncertainty + window.half_width();
-        if at - latest > doubt {
-            return Err(Fallback::Implausible(Implausible::Future(at - latest)));
-        }
-        if window.now() - at > OLDEST_ARRIVAL {
-            return Err(Fallback::Implausible(Implausible::Old(window.now() - at)));
-        }
-        let stamp = Stamp {
-            at,
-            kind: StampKind::Hardware,
-            uncertainty,
-        };
-        Ok((stamp, airtime.known))
+        let start = self.clocks.instant_of(&clock, stamp.at, now)?;
+        arrival(start, airtime, correction, latest, window)
     }
 
     /// When a packet left, by a NIC's stamp.
@@ -157,22 +103,8 @@ impl Interfaces {
         let now = window.host_now();
         self.clocks
             .refresh(&clock, now, freshness.max_age(), &mut self.notices);
-        let (start, uncertainty) = self.clocks.instant_of(&clock, stamp.at, sent.host)?;
-        let at = window.on_timescale(start) + correction;
-        let doubt = uncertainty + window.half_width();
-        let early = sent.earliest - at;
-        if early > doubt {
-            return Err(Fallback::Implausible(Implausible::BeforeSending(early)));
-        }
-        let late = at - window.now();
-        if late > doubt {
-            return Err(Fallback::Implausible(Implausible::Future(late)));
-        }
-        Ok(Stamp {
-            at,
-            kind: StampKind::Hardware,
-            uncertainty,
-        })
+        let start = self.clocks.instant_of(&clock, stamp.at, sent.host)?;
+        departure(start, correction, sent, window)
     }
 
     /// When a packet left, by the kernel's stamp.
@@ -195,4 +127,125 @@ impl Interfaces {
             uncertainty: window.half_width(),
         })
     }
+}
+
+/// The interface that took a packet in, as far as that can be told; `device_of` finds the device
+/// below an interface.
+pub(super) fn taker(
+    message: &Message<'_>,
+    device_of: impl FnOnce(u32) -> Option<u32>,
+) -> Option<u32> {
+    let taken_by = message.stamped_by.filter(|index| *index != 0);
+    let local = message.local.map(|local| local.ifindex);
+    taken_by.or_else(|| device_of(local?)).or(local)
+}
+
+/// All stamps of a packet that `interface` took in. `place` tells when a frame of which the NIC
+/// stamped the beginning had arrived, and how long that took: of the stamp, the frame's length
+/// without check sequence, and the latest that it can have been.
+pub(super) fn take_in(
+    message: &Message<'_>,
+    medium: Medium,
+    interface: Option<u32>,
+    window: &Window,
+    place: impl FnOnce(
+        HardwareStamp,
+        u32,
+        Timestamp<Raw>,
+    ) -> Result<(Stamp<Raw>, Duration), Fallback>,
+) -> Arrived {
+    let mut stamps = Stamps::default();
+    stamps.note(Stamp {
+        at: window.now(),
+        kind: StampKind::Daemon,
+        uncertainty: window.half_width(),
+    });
+    let kernel = message.kernel.map(|stamp| window.instant_of(stamp));
+    if let Some(Ok(at)) = kernel {
+        stamps.note(Stamp {
+            at,
+            kind: StampKind::Kernel,
+            uncertainty: window.half_width(),
+        });
+    }
+    let mut fallback = None;
+    let mut frame = Duration::ZERO;
+    if let (Some(at), Some(interface)) = (message.hardware, interface) {
+        let stamp = HardwareStamp { at, interface };
+        let length = message
+            .frame_length
+            .filter(|length| *length != 0)
+            .unwrap_or_else(|| medium.frame_length(message.payload.len()));
+        let latest = stamps.best().map_or(window.now(), |best| best.at);
+        match place(stamp, length, latest) {
+            Ok((stamp, airtime)) => {
+                stamps.note(stamp);
+                frame = airtime;
+            }
+            Err(why) => fallback = Some(why),
+        }
+    } else if message.hardware.is_some() {
+        fallback = Some(Fallback::UnknownInterface);
+    }
+    Arrived {
+        arrival: Arrival {
+            stamps,
+            transport: medium.transport,
+            frame,
+        },
+        interface,
+        fallback,
+        kernel: kernel.and_then(Result::err),
+    }
+}
+
+/// When the end of a frame arrived whose beginning was stamped at `start` (on the host's oscillator,
+/// with its uncertainty), and how long it took on the wire. By `latest` the kernel had it.
+pub(super) fn arrival(
+    (start, error): (Timestamp<Raw>, Duration),
+    airtime: Airtime,
+    compensation: Duration,
+    latest: Timestamp<Raw>,
+    window: &Window,
+) -> Result<(Stamp<Raw>, Duration), Fallback> {
+    let at = window.on_timescale(start) + airtime.known - compensation;
+    let uncertainty = error + airtime.doubt;
+    let doubt = uncertainty + window.half_width();
+    if at - latest > doubt {
+        return Err(Fallback::Implausible(Implausible::Future(at - latest)));
+    }
+    if window.now() - at > OLDEST_ARRIVAL {
+        return Err(Fallback::Implausible(Implausible::Old(window.now() - at)));
+    }
+    let stamp = Stamp {
+        at,
+        kind: StampKind::Hardware,
+        uncertainty,
+    };
+    Ok((stamp, airtime.known))
+}
+
+/// When a frame left whose beginning was stamped at `start` (on the host's oscillator, with its
+/// uncertainty).
+pub(super) fn departure(
+    (start, uncertainty): (Timestamp<Raw>, Duration),
+    compensation: Duration,
+    sent: Sent,
+    window: &Window,
+) -> Result<Stamp<Raw>, Fallback> {
+    let at = window.on_timescale(start) + compensation;
+    let doubt = uncertainty + window.half_width();
+    let early = sent.earliest - at;
+    if early > doubt {
+        return Err(Fallback::Implausible(Implausible::BeforeSending(early)));
+    }
+    let late = at - window.now();
+    if late > doubt {
+        return Err(Fallback::Implausible(Implausible::Future(late)));
+    }
+    Ok(Stamp {
+        at,
+        kind: StampKind::Hardware,
+        uncertainty,
+    })
 }

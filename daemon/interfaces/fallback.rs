@@ -59,6 +59,22 @@ impl Fallback {
         }
     }
 
+    /// The reason with this place; `why` is in what way a stamp cannot be right, where that is it.
+    pub const fn from_index(index: usize, why: Implausible) -> Option<Self> {
+        Some(match index {
+            0 => Self::NoHardware,
+            1 => Self::NotWanted,
+            2 => Self::NotGranted,
+            3 => Self::Filter,
+            4 => Self::Missing,
+            5 => Self::UnknownInterface,
+            6 => Self::ClockUnreadable,
+            7 => Self::ClockSet,
+            8 => Self::Implausible(why),
+            _ => return None,
+        })
+    }
+
     /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         Self::NAMES[self.index()]
@@ -108,7 +124,13 @@ mod tests {
         for (place, reason) in all.iter().enumerate() {
             assert_eq!(reason.index(), place);
             assert_eq!(reason.name(), Fallback::NAMES[place]);
+            let why = Implausible::Old(Duration::ZERO);
+            assert_eq!(Fallback::from_index(place, why), Some(*reason));
         }
         assert_eq!(all.len(), Fallback::COUNT);
+        assert_eq!(
+            Fallback::from_index(9, Implausible::Old(Duration::ZERO)),
+            None
+        );
     }
 }

@@ -211,17 +211,7 @@ impl Nic {
     /// that can be wrong. Hardware stamps a frame's start, and NTP wants its end (RFC 10030
     /// section 3; facts of chrony: the preamble does not count).
     pub(super) fn frame_time(&self, length: u32) -> Airtime {
-        let bits = i64::from(length.max(SHORTEST_FRAME) + FRAME_CHECK) * 8;
-        match self.speed_mbps.filter(|speed| *speed > 0) {
-            Some(speed) => Airtime {
-                known: Duration::from_nanos(bits * 1000) / i32::try_from(speed).unwrap_or(i32::MAX),
-                doubt: Duration::ZERO,
-            },
-            None => Airtime {
-                known: Duration::ZERO,
-                doubt: Duration::from_nanos(bits * 1000 / i64::from(SLOWEST_MBPS)),
-            },
-        }
+        Airtime::of_frame(length, self.speed_mbps)
     }
 }
 
@@ -265,6 +255,23 @@ pub(super) struct Airtime {
     pub(super) known: Duration,
     /// What may have to be added besides.
     pub(super) doubt: Duration,
+}
+
+impl Airtime {
+    /// Of a frame of `length` octets, without check sequence, at this speed; `None`: unknown.
+    pub(super) fn of_frame(length: u32, speed_mbps: Option<u32>) -> Self {
+        let bits = i64::from(length.max(SHORTEST_FRAME) + FRAME_CHECK) * 8;
+        match speed_mbps.filter(|speed| *speed > 0) {
+            Some(speed) => Self {
+                known: Duration::from_nanos(bits * 1000) / i32::try_from(speed).unwrap_or(i32::MAX),
+                doubt: Duration::ZERO,
+            },
+            None => Self {
+                known: Duration::ZERO,
+                doubt: Duration::from_nanos(bits * 1000 / i64::from(SLOWEST_MBPS)),
+            },
+        }
+    }
 }
 
 impl fmt::Display for Grant {

@@ -86,7 +86,7 @@ impl Interface {
     }
 
     /// Why a packet of this interface has no hardware stamp.
-    fn reason(&self, direction: Direction, transport: Transport) -> Fallback {
+    pub(super) fn reason(&self, direction: Direction, transport: Transport) -> Fallback {
         let nic = match &self.hardware {
             Hardware::None => return Fallback::NoHardware,
             Hardware::NotWanted => return Fallback::NotWanted,
@@ -276,13 +276,32 @@ impl Interfaces {
         };
         let fallback = (kind != StampKind::Hardware)
             .then(|| fallback.unwrap_or_else(|| found.reason(direction, transport)));
-        found.tally.count(direction, kind, fallback);
+        found.tally.count(direction, kind, fallback, 1);
         trace!(
             interface = found.link.name,
             ?direction,
             "{kind} stamp{}",
             fallback.map(|why| format!(": {why}")).unwrap_or_default()
         );
+        if matches!(fallback, Some(Fallback::Missing | Fallback::Filter)) {
+            self.review(interface, now);
+        }
+    }
+
+    /// Notes what so many packets got that others have counted; of those without a hardware stamp
+    /// `fallback` says why.
+    pub fn count_many(
+        &mut self,
+        direction: Direction,
+        interface: u32,
+        (kind, fallback): (StampKind, Option<Fallback>),
+        packets: u64,
+        now: Timestamp<Raw>,
+    ) {
+        let Some(found) = self.known.get_mut(&interface) else {
+            return;
+        };
+        found.tally.count(direction, kind, fallback, packets);
         if matches!(fallback, Some(Fallback::Missing | Fallback::Filter)) {
             self.review(interface, now);
         }

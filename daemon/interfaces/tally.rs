@@ -16,13 +16,13 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    fn count(&mut self, kind: StampKind) {
+    fn count(&mut self, kind: StampKind, packets: u64) {
         let place = match kind {
             StampKind::Hardware => &mut self.hardware,
             StampKind::Kernel => &mut self.kernel,
             StampKind::Daemon => &mut self.daemon,
         };
-        *place += 1;
+        *place += packets;
     }
 }
 
@@ -55,27 +55,28 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A packet was stamped; `fallback` says why not by hardware.
+    /// So many packets were stamped; `fallback` says why not by hardware.
     pub(super) fn count(
         &mut self,
         direction: Direction,
         kind: StampKind,
         fallback: Option<Fallback>,
+        packets: u64,
     ) {
         match direction {
-            Direction::Transmit => self.transmit.count(kind),
-            Direction::Receive => self.receive.count(kind),
+            Direction::Transmit => self.transmit.count(kind, packets),
+            Direction::Receive => self.receive.count(kind, packets),
         }
         let Some(why) = fallback else {
             return;
         };
         let place = &mut self.reasons[why.index()];
-        *place = Some((why, place.map_or(0, |(_, count)| count) + 1));
+        *place = Some((why, place.map_or(0, |(_, count)| count) + packets));
         self.last = Some((direction, why));
         if why == Fallback::Missing {
             match direction {
-                Direction::Transmit => self.transmit_missing += 1,
-                Direction::Receive => self.receive_missing += 1,
+                Direction::Transmit => self.transmit_missing += packets,
+                Direction::Receive => self.receive_missing += packets,
             }
         }
     }
@@ -93,12 +94,12 @@ mod tests {
     #[test]
     fn packets_are_counted_by_kind_and_by_reason() {
         let mut tally = Tally::default();
-        tally.count(Direction::Transmit, StampKind::Hardware, None);
+        tally.count(Direction::Transmit, StampKind::Hardware, None, 1);
         let filter = Some(Fallback::Filter);
-        tally.count(Direction::Receive, StampKind::Kernel, filter);
-        tally.count(Direction::Receive, StampKind::Kernel, filter);
+        tally.count(Direction::Receive, StampKind::Kernel, filter, 1);
+        tally.count(Direction::Receive, StampKind::Kernel, filter, 1);
         let missing = Some(Fallback::Missing);
-        tally.count(Direction::Transmit, StampKind::Daemon, missing);
+        tally.count(Direction::Transmit, StampKind::Daemon, missing, 1);
         assert_eq!((tally.transmit.hardware, tally.transmit.daemon), (1, 1));
         assert_eq!((tally.receive.kernel, tally.transmit_missing), (2, 1));
         let reasons = [(Fallback::Filter, 2), (Fallback::Missing, 1)];

@@ -126,6 +126,48 @@ impl Reference {
     }
 }
 
+/// What a discipline knows of its clock at one moment. Without further samples, what it says grows
+/// vaguer with time.
+#[derive(Debug, Clone, Copy)]
+pub struct Outlook {
+    reference: Option<Reference>,
+    /// The state without a reference.
+    unset: Status,
+}
+
+impl Outlook {
+    /// The state of the clock, of which `reading` is a reading.
+    pub fn status(&self, reading: ClockReading) -> Status {
+        let Some(reference) = self.reference else {
+            return self.unset;
+        };
+        let estimate = reference.estimate.carried_to(reading.raw);
+        let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
+        let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
+        let root_delay_s = reference.root_delay_s;
+        let synchronized = error_bound_s < MAX_DISTANCE_S;
+        Status {
+            synchronized,
+            stratum: if synchronized {
+                (reference.upstream.stratum + 1).min(16)
+            } else {
+                16
+            },
+            selected: Some(reference.selected),
+            upstream: reference.upstream,
+            offset_s,
+            offset_sd_s: estimate.offset_sd_s(),
+            frequency: estimate.frequency,
+            frequency_sd: estimate.frequency_sd(),
+            wander: estimate.wander,
+            root_delay_s,
+            root_dispersion_s: (error_bound_s - root_delay_s / 2.0).max(0.0),
+            error_bound_s,
+            updated: Some(reference.estimate.at),
+        }
+    }
+}
+
 /// All sources and the clock they discipline.
 #[derive(Debug)]
 pub struct Discipline {
@@ -273,32 +315,14 @@ impl Discipline {
 
     /// The state of the clock.
     pub fn status(&self, reading: ClockReading) -> Status {
-        let Some(reference) = self.reference else {
-            return self.unset_status();
-        };
-        let estimate = reference.estimate.carried_to(reading.raw);
-        let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
-        let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
-        let root_delay_s = reference.root_delay_s;
-        let synchronized = error_bound_s < MAX_DISTANCE_S;
-        Status {
-            synchronized,
-            stratum: if synchronized {
-                (reference.upstream.stratum + 1).min(16)
-            } else {
-                16
-            },
-            selected: Some(reference.selected),
-            upstream: reference.upstream,
-            offset_s,
-            offset_sd_s: estimate.offset_sd_s(),
-            frequency: estimate.frequency,
-            frequency_sd: estimate.frequency_sd(),
-            wander: estimate.wander,
-            root_delay_s,
-            root_dispersion_s: (error_bound_s - root_delay_s / 2.0).max(0.0),
-            error_bound_s,
-            updated: Some(reference.estimate.at),
+        self.outlook().status(reading)
+    }
+
+    /// What is known of the clock now, for asking about its state later, and elsewhere.
+    pub fn outlook(&self) -> Outlook {
+        Outlook {
+            reference: self.reference,
+            unset: self.unset_status(),
         }
     }
 

@@ -34,7 +34,7 @@ mod steady;
 mod virtual_clock;
 
 pub use bank::Bank;
-pub use engine::{Action, ClockReading, Config, Discipline, Learnt, StepPolicy};
+pub use engine::{Action, ClockReading, Config, Discipline, Learnt, Outlook, StepPolicy};
 pub use estimate::{SourceEstimate, SourceId};
 pub use filter::{SourceFilter, Verdict};
 pub use kalman::{Covariance, Kalman};

@@ -175,7 +175,7 @@ fn full_batches_travel_in_one_call_each_way() {
             assert!(pushed);
         }
         assert!(!batch.push(&message(b"")), "full");
-        assert_eq!(sender.send_batch(&mut batch).unwrap(), MAX_BATCH);
+        assert_eq!(sender.send_batch(&mut batch, 0).unwrap(), MAX_BATCH);
         let wanted: Vec<TxId> = (0..MAX_BATCH).filter_map(|n| batch.tx_id(n)).collect();
         assert_eq!(wanted.len(), MAX_BATCH.div_ceil(3));
         assert_eq!(

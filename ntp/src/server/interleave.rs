@@ -22,6 +22,10 @@ pub(super) struct ReplyTable {
     next: usize,
     /// The first slot of each hash chain; a power of two of them.
     chains: Box<[u32]>,
+    /// Replies in it.
+    held: usize,
+    /// Replies that were forgotten for others.
+    replaced: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +51,19 @@ impl ReplyTable {
             slots: vec![empty; capacity].into_boxed_slice(),
             next: 0,
             chains: vec![NIL; capacity.next_power_of_two()].into_boxed_slice(),
+            held: 0,
+            replaced: 0,
         }
+    }
+
+    /// How many replies are remembered.
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How many replies had to make room for others before anybody asked for them; it wraps.
+    pub(super) const fn replaced(&self) -> u64 {
+        self.replaced
     }
 
     /// Is a reply with this receive timestamp remembered?
@@ -67,7 +83,9 @@ impl ReplyTable {
         };
         if !oldest.receive.is_zero() {
             self.unlink(oldest.receive);
+            self.replaced = self.replaced.wrapping_add(1);
         }
+        self.held += 1;
         self.slots[index] = Slot {
             receive,
             transmit: NtpTimestamp::ZERO,
@@ -99,6 +117,7 @@ impl ReplyTable {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.chains.fill(NIL);
+        self.held = 0;
         for slot in &mut self.slots {
             slot.receive = NtpTimestamp::ZERO;
         }
@@ -136,6 +155,7 @@ impl ReplyTable {
                     None => self.chains[chain] = slot.next,
                 }
                 self.slots[here].receive = NtpTimestamp::ZERO;
+                self.held -= 1;
                 return;
             }
             before = Some(here);
@@ -191,6 +211,7 @@ mod tests {
             let mut model: VecDeque<Option<(u64, u64)>> = VecDeque::new();
             for (action, bits) in steps {
                 let known = model.iter().flatten().any(|&(receive, _)| receive == bits);
+                prop_assert_eq!(table.held(), model.iter().flatten().count());
                 prop_assert_eq!(table.contains(key(bits)), known);
                 match action {
                     0..=3 if !known => {

@@ -15,6 +15,8 @@ pub use statistics::ServerStatistics;
 
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
+use crate::entropy::random_u64;
+use crate::nts::field::UNIQUE_ID;
 use crate::nts::{CookieJar, CookieKeys};
 use crate::packet::{stratum_is_synchronized, stratum_on_wire};
 use crate::{Entropy, Header, KissCode, Leap, Mode, NtpShort, NtpTimestamp, ReferenceId};
@@ -125,12 +127,8 @@ impl Server {
         let (request, answer) = answer.inspect_err(|dropped| self.statistics.drop(dropped))?;
         if answer.kind == AnswerKind::Nak {
             count(&mut self.statistics.nts_naks);
-            let random = Random::draw(entropy);
-            let receive = LowBits::new(system.precision, random.receive).receive(rx.at.into());
-            let low_bits = LowBits::new(system.precision, random.transmit);
-            let header = nak(&request).with_timestamps(request.transmit, receive);
-            let transmit = Transmit::Now(low_bits);
-            return Ok(Reply::new(header, transmit, None, answer.end, buffer));
+            let code = KissCode::NtsNak;
+            return Ok(kiss(code, &request, rx.at, system, entropy, answer.end, buffer));
         }
         let timing = self.time(&request, rx.at, system, entropy);
         count(match timing.transmit {
@@ -146,6 +144,28 @@ impl Server {
             tx_key,
         } = timing;
         Ok(Reply::new(header, transmit, tx_key, answer.end, buffer))
+    }
+
+    /// Answers a request with nothing but the wish for fewer of them (kiss code `RATE`, RFC 5905
+    /// section 7.4), whatever else it asks for. Nobody can tell that it is this server's wish: a
+    /// client with NTS does not listen to it.
+    ///
+    /// # Errors
+    /// As [`Server::handle`].
+    pub fn slow_down<'b>(
+        &mut self,
+        request: &[u8],
+        rx: Timestamp<Utc>,
+        system: &SystemVariables,
+        entropy: &mut dyn Entropy,
+        buffer: &'b mut ReplyBuffer,
+    ) -> Result<Reply<'b>, Dropped> {
+        let request = request::read(request).inspect_err(|why| self.statistics.drop(why))?;
+        count(&mut self.statistics.rate_kisses);
+        buffer.begin();
+        let (code, end) = (KissCode::Rate, Header::LEN);
+        let header = &request.header;
+        Ok(kiss(code, header, rx, system, entropy, end, buffer))
     }
 
     /// What follows the header of the reply to `request`, written into `buffer`.
@@ -247,6 +267,25 @@ impl Server {
     pub const fn statistics(&self) -> &ServerStatistics {
         &self.statistics
     }
+
+    /// How many replies are remembered for interleaved mode.
+    pub const fn remembered(&self) -> usize {
+        self.replies.held()
+    }
+
+    /// How many had to make room for others before their clients asked again; it wraps. Clients
+    /// that stop asking leave one each; far more means that the table is too small.
+    pub const fn replaced(&self) -> u64 {
+        self.replies.replaced()
+    }
+}
+
+/// Does `packet` claim to be authenticated by NTS? Its first extension field is looked at, which is
+/// the unique identifier in everybody's packets; whether the claim is true takes much longer to
+/// find out.
+pub fn claims_nts(packet: &[u8]) -> bool {
+    let kind = packet.get(Header::LEN..Header::LEN + 2);
+    kind.is_some_and(|kind| kind == UNIQUE_ID.to_be_bytes())
 }
 
 /// What is in a reply's header, and how it is to be sent.
@@ -256,13 +295,36 @@ struct Timing {
     tx_key: Option<TxKey>,
 }
 
-/// The header of the kiss that says: I cannot open your cookie (RFC 8915 section 5.7).
-fn nak(request: &Header) -> Header {
-    Header {
+/// A reply that tells no time, but `code`; it ends at `end` of the packet in `buffer`.
+fn kiss<'b>(
+    code: KissCode,
+    request: &Header,
+    rx: Timestamp<Utc>,
+    system: &SystemVariables,
+    entropy: &mut dyn Entropy,
+    end: usize,
+    buffer: &'b mut ReplyBuffer,
+) -> Reply<'b> {
+    let random = Random::draw(entropy);
+    let receive = LowBits::new(system.precision, random.receive).receive(rx.into());
+    let header = Header {
         leap: Leap::Unsynchronized,
+        version: request.version,
         poll: request.poll,
-        reference_id: KissCode::NtsNak.reference_id(),
-        ..Header::zeroed(Mode::Server)
+        reference_id: code.reference_id(),
+        ..Header::zeroed(reply_mode(request))
+    };
+    let transmit = Transmit::Now(LowBits::new(system.precision, random.transmit));
+    let header = header.with_timestamps(request.transmit, receive);
+    Reply::new(header, transmit, None, end, buffer)
+}
+
+/// The mode of the reply to a request.
+fn reply_mode(request: &Header) -> Mode {
+    if request.mode == Mode::SymmetricActive {
+        Mode::SymmetricPassive
+    } else {
+        Mode::Server
     }
 }
 
@@ -278,11 +340,6 @@ fn is_interleaved_form(request: &Header) -> bool {
 /// A reply's header but for the timestamps of this exchange. `reference_age` blurs the reference
 /// time.
 fn compose(request: &Header, system: &SystemVariables, reference_age: Duration) -> Header {
-    let mode = if request.mode == Mode::SymmetricActive {
-        Mode::SymmetricPassive
-    } else {
-        Mode::Server
-    };
     let header = Header {
         leap: Leap::Unsynchronized,
         version: request.version,
@@ -290,7 +347,7 @@ fn compose(request: &Header, system: &SystemVariables, reference_age: Duration) 
         precision: system.precision,
         root_delay: NtpShort::round_up(system.root_delay),
         root_dispersion: NtpShort::round_up(system.root_dispersion),
-        ..Header::zeroed(mode)
+        ..Header::zeroed(reply_mode(request))
     };
     if !system.is_synchronized() {
         // Stratum 0 with a reference identifier would be a kiss.
@@ -325,16 +382,14 @@ struct Random {
 }
 
 impl Random {
+    /// One draw is enough: what is filled into a timestamp is less than an octet, since the bits of
+    /// a nanosecond's fraction are two ([`LowBits`]).
     fn draw(entropy: &mut dyn Entropy) -> Self {
-        let mut octets = [0; 20];
-        entropy.fill(&mut octets);
-        let (receive, rest) = octets.split_at(8);
-        let (transmit, age) = rest.split_at(8);
-        let number = |octets: &[u8]| octets.iter().fold(0, |n, &o| n << 8 | u64::from(o));
+        let random = random_u64(entropy);
         Self {
-            receive: number(receive),
-            transmit: number(transmit),
-            reference_age: NtpTimestamp::from_bits(number(age)).since(NtpTimestamp::ZERO),
+            receive: random,
+            transmit: random >> 8,
+            reference_age: NtpTimestamp::from_bits(random >> 32).since(NtpTimestamp::ZERO),
         }
     }
 }

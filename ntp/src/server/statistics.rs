@@ -14,6 +14,8 @@ pub struct ServerStatistics {
     /// Requests whose cookie could not be opened, or that were not sealed with the keys in it: they
     /// were told so (kiss code `NTSN`).
     pub nts_naks: u64,
+    /// Requests that were answered by the wish for fewer (kiss code `RATE`).
+    pub rate_kisses: u64,
     /// Transmit stamps that could not be those of their replies.
     pub implausible_stamps: u64,
     /// Left unanswered as [`Dropped::TooShort`].

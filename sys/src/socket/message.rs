@@ -157,7 +157,7 @@ pub(super) fn send(fd: BorrowedFd<'_>, slot: &mut Slot, payload: &[u8]) -> io::R
 }
 
 /// Sends one message for each slot, its payload the beginning of an equal share of `payloads`;
-/// returns how many the kernel took.
+/// returns how many the kernel took. Never blocks.
 pub(super) fn send_all(
     fd: BorrowedFd<'_>,
     slots: &mut [Slot],
@@ -189,7 +189,7 @@ pub(super) fn send_all(
             fd.as_raw_fd(),
             headers.as_mut_ptr().cast(),
             count,
-            libc::MSG_NOSIGNAL,
+            libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
         )
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())

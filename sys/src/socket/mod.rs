@@ -50,6 +50,14 @@ pub const WAKES: Interest = Interest::READABLE.add(Interest::ERROR);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxId(pub(crate) u32);
 
+impl TxId {
+    /// Its number: those of one socket ascend by one with each datagram, and begin anew after the
+    /// last of 32 bits.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// A local address and the interface it was seen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LocalAddress {
@@ -204,24 +212,25 @@ impl UdpSocket {
         })
     }
 
-    /// Sends the datagrams of `batch` in order and returns how many the kernel took; the first
-    /// one not taken is the culprit of an error.
+    /// Sends the datagrams of `batch` from the one at `first` on, in order, and returns how many the
+    /// kernel took; the first one not taken is the culprit of an error. Never blocks.
     ///
     /// # Errors
     /// When not even the first datagram was taken.
-    pub fn send_batch(&self, batch: &mut SendBatch) -> io::Result<usize> {
-        for plan in &mut batch.plans[..batch.length] {
+    pub fn send_batch(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
+        let length = batch.length;
+        let plans = batch.plans.get_mut(first..length).unwrap_or_default();
+        for plan in &mut *plans {
             plan.id = None;
         }
-        if batch.is_empty() {
+        if plans.is_empty() {
             return Ok(0);
         }
-        let stamped = |stamp: bool| self.wants_stamp(stamp);
         match &self.ids {
-            Ids::Counted(_) if batch.plans[..batch.length].iter().any(|p| stamped(p.stamp)) => {
-                self.send_one_by_one(batch)
+            Ids::Counted(_) if plans.iter().any(|plan| self.wants_stamp(plan.stamp)) => {
+                self.send_one_by_one(batch, first)
             }
-            Ids::Own(_) | Ids::Counted(_) => self.send_together(batch),
+            Ids::Own(_) | Ids::Counted(_) => self.send_together(batch, first),
         }
     }
 
@@ -269,6 +278,18 @@ impl UdpSocket {
     pub fn steer(&self, sockets: u16, seed: u32) -> io::Result<()> {
         let ipv6 = self.family == Family::V6;
         steer::attach(self.as_fd(), ipv6, sockets.clamp(1, MAX_SOCKETS), seed)
+    }
+
+    /// Marks what is sent from now on with this code point (RFC 2474), 0 to 63.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let (level, name) = match self.family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_TOS),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        option::set_int(self.as_fd(), level, name, type_of_service(dscp))
     }
 
     /// Ends receiving for good: whoever is blocked in [`UdpSocket::recv`] comes back at once and each
@@ -325,8 +346,7 @@ impl UdpSocket {
 
     fn set_family_options(&self, options: &Options) -> io::Result<()> {
         let fd = self.as_fd();
-        // The two upper bits of the old type-of-service octet are not ours (RFC 3168: ECN).
-        let tos = libc::c_int::from(options.dscp & 0x3f) << 2;
+        let tos = type_of_service(options.dscp);
         let own_errors = libc::c_int::from(options.report_errors);
         let freebind = libc::c_int::from(options.freebind);
         let v4 = [
@@ -406,9 +426,11 @@ impl UdpSocket {
     }
 
     /// All datagrams in one system call.
-    fn send_together(&self, batch: &mut SendBatch) -> io::Result<usize> {
+    fn send_together(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
         let length = batch.length;
-        for (slot, plan) in batch.slots.iter_mut().zip(&mut batch.plans).take(length) {
+        let slots = &mut batch.slots[first..length];
+        let plans = &mut batch.plans[first..length];
+        for (slot, plan) in slots.iter_mut().zip(&mut *plans) {
             let stamp = self.wants_stamp(plan.stamp);
             plan.id = match &self.ids {
                 Ids::Own(ids) if stamp => Some(ids.next()),
@@ -417,13 +439,13 @@ impl UdpSocket {
             let request = if stamp { self.stamp_request() } else { None };
             slot.set_control(plan.from, request, plan.id.map(|id| id.0));
         }
-        let slots = &mut batch.slots[..length];
+        let payloads = &batch.payloads[first * batch.payload_size..];
         let sent = self.past_reported_errors(|| {
-            message::send_all(self.as_fd(), slots, &batch.payloads, batch.payload_size)
+            message::send_all(self.as_fd(), slots, payloads, batch.payload_size)
         });
         // What was not sent will not be stamped.
         let taken = *sent.as_ref().unwrap_or(&0);
-        for plan in &mut batch.plans[taken..length] {
+        for plan in &mut plans[taken..] {
             plan.id = None;
         }
         sent
@@ -431,10 +453,11 @@ impl UdpSocket {
 
     /// For kernels that count stamped packets themselves: after a failure in the middle of a
     /// batch nobody could tell what was counted.
-    fn send_one_by_one(&self, batch: &mut SendBatch) -> io::Result<usize> {
+    fn send_one_by_one(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
         let shares = batch.payloads.chunks_exact(batch.payload_size);
         let messages = batch.slots.iter_mut().zip(&mut batch.plans).zip(shares);
-        for (sent, ((slot, plan), share)) in messages.take(batch.length).enumerate() {
+        let messages = messages.take(batch.length).skip(first);
+        for (sent, ((slot, plan), share)) in messages.enumerate() {
             let payload = share.get(..slot.payload_length).unwrap_or(share);
             let id =
                 self.past_reported_errors(|| self.send_one(slot, payload, plan.from, plan.stamp));
@@ -444,7 +467,7 @@ impl UdpSocket {
                 Err(_) => return Ok(sent),
             }
         }
-        Ok(batch.length)
+        Ok(batch.length - first)
     }
 
     /// Calls again where an error that an earlier datagram met was handed out instead: it also
@@ -455,6 +478,12 @@ impl UdpSocket {
             other => other,
         }
     }
+}
+
+/// A code point's place: the two lower bits of the old type-of-service octet are not ours (RFC 3168:
+/// ECN).
+fn type_of_service(dscp: u8) -> libc::c_int {
+    libc::c_int::from(dscp & 0x3f) << 2
 }
 
 /// No message, where one would have to be waited for.
@@ -580,7 +609,7 @@ mod tests {
             let stamp = n % 2 == 0;
             assert!(batch.push(&Transmit { stamp, ..to(peer) }));
         }
-        assert_eq!(socket.send_batch(&mut batch).unwrap(), 6);
+        assert_eq!(socket.send_batch(&mut batch, 0).unwrap(), 6);
         let ids: Vec<TxId> = (0..6).filter_map(|n| batch.tx_id(n)).collect();
         assert_eq!(ids.len(), 3);
         assert_eq!(stamped(&socket), ids);

@@ -7,12 +7,12 @@ use md5::{Digest, Md5};
 
 /// What an undisciplined clock follows: itself (the refid of ntpd's local clock driver, which
 /// other implementations use too).
-pub(super) const LOCAL: ReferenceId = ReferenceId([127, 127, 1, 1]);
+pub(crate) const LOCAL: ReferenceId = ReferenceId([127, 127, 1, 1]);
 
 /// The reference identifier for a server at `address` (RFC 5905 section 7.3): the IPv4 address,
 /// or the first four octets of the MD5 digest of the IPv6 address. That server recognises itself
 /// by it, and does not follow who follows it.
-pub(super) fn of_server(address: IpAddr) -> ReferenceId {
+pub(crate) fn of_server(address: IpAddr) -> ReferenceId {
     match address.to_canonical() {
         IpAddr::V4(v4) => ReferenceId::from(v4),
         IpAddr::V6(v6) => {
@@ -24,7 +24,7 @@ pub(super) fn of_server(address: IpAddr) -> ReferenceId {
 
 /// What a clock that follows nobody and is served all the same names: at stratum 1 a name is
 /// expected, above an address.
-pub(super) fn of_local_clock(stratum: u8) -> ReferenceId {
+pub(crate) fn of_local_clock(stratum: u8) -> ReferenceId {
     match stratum {
         1 => ReferenceId::from_name("LOCL").unwrap_or(LOCAL),
         _ => LOCAL,

@@ -1,0 +1,91 @@
+//! When a reply of a batch will leave: what its transmit timestamp is to say.
+//!
+//! Replies are written together and handed to the kernel together, which sends one after the other;
+//! that takes two microseconds each. A timestamp read when a reply is written would be early by what
+//! lies between, and more so the more there is to do, so that clients would see the server's clock
+//! go wrong with its load. What lies between is learnt from the batches before.
+
+use clockwright_timebase::Duration;
+
+/// Of a new value, the weight in the average.
+const WEIGHT: f64 = 1.0 / 16.0;
+/// A value so many times the average is taken for this many times: most likely the thread was
+/// interrupted.
+const SURPRISE: f64 = 2.0;
+/// From which the average begins to grow, s.
+const LEAST: f64 = 50e-9;
+/// The longest that is believed, s a reply.
+const MOST: f64 = 100e-6;
+
+/// How long it takes to write a reply, and to send one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReplyPace {
+    /// Writing, which includes sealing; s.
+    write: f64,
+    /// Sending, s.
+    send: f64,
+}
+
+impl ReplyPace {
+    /// From reading the clock, which is followed by writing `all` replies and sending them, to
+    /// handing the one after `before` others to the network.
+    pub(crate) fn until_sent(&self, before: usize, all: usize) -> Duration {
+        Duration::from_secs_f64(self.write * all as f64 + self.send * before as f64)
+    }
+
+    /// It has taken so long to write and to send so many.
+    pub(crate) fn learn(&mut self, replies: usize, writing: Duration, sending: Duration) {
+        if replies == 0 {
+            return;
+        }
+        average(&mut self.write, writing.as_secs_f64() / replies as f64);
+        // Of one reply nobody can tell what belongs to the system call.
+        if replies > 1 {
+            average(&mut self.send, sending.as_secs_f64() / replies as f64);
+        }
+    }
+}
+
+fn average(of: &mut f64, value: f64) {
+    let value = value.clamp(0.0, SURPRISE * of.max(LEAST)).min(MOST);
+    *of += WEIGHT * (value - *of);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn us(us: i64) -> Duration {
+        Duration::from_micros(us)
+    }
+
+    #[test]
+    fn the_last_of_many_leaves_last() {
+        let mut pace = ReplyPace::default();
+        assert_eq!(pace.until_sent(31, 32), Duration::ZERO);
+        for _ in 0..200 {
+            pace.learn(32, us(32), us(64));
+        }
+        let near = |left: Duration, right: Duration| (left - right).abs() < us(1);
+        assert!(near(pace.until_sent(0, 1), us(1)));
+        assert!(near(pace.until_sent(0, 32), us(32)));
+        assert!(near(pace.until_sent(31, 32), us(32 + 62)));
+    }
+
+    #[test]
+    fn an_interruption_does_not_count() {
+        let mut pace = ReplyPace::default();
+        for _ in 0..200 {
+            pace.learn(10, us(10), us(20));
+        }
+        let before = pace.until_sent(9, 10);
+        pace.learn(10, us(10), us(50_000));
+        let after = pace.until_sent(9, 10);
+        assert!(after - before < us(2), "{before:?} {after:?}");
+        // Nothing is believed for ever.
+        for _ in 0..1000 {
+            pace.learn(10, us(50_000), us(50_000));
+        }
+        assert!(pace.until_sent(9, 10) < us(2_000));
+    }
+}
