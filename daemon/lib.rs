@@ -12,5 +12,6 @@ pub mod output;
 pub mod probe;
 pub mod query;
 pub mod run;
+mod serve;
 pub mod set;
 pub mod sim;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{CheckArgs, Exit};
 use crate::config::{
-    Authentication, Config, FollowConfig, InterfacePattern, Loaded, ServerConfig, ServerNtsConfig,
-    SourceConfig, SourceKind, TimestampingConfig,
+    Authentication, Config, FollowConfig, InterfacePattern, Loaded, Network, ServerConfig,
+    ServerNtsConfig, SourceConfig, SourceKind, TimestampingConfig,
 };
 use crate::nts::server::remarks;
 use crate::output::{complain, print};
@@ -65,12 +65,19 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
 
 /// Who is told the time, and where.
 fn serves(server: Option<&ServerConfig>) -> String {
-    let Some(server) = server.filter(|server| !server.listen.is_empty()) else {
+    let Some(server) = server.filter(|server| server.addresses().next().is_some()) else {
         return "nobody".to_owned();
     };
     let mut allow = vec!["this host".to_owned()];
     allow.extend(server.allow.iter().map(ToString::to_string));
-    format!("{} on {}", list(allow), list(&server.listen))
+    let except = match server.deny.as_slice() {
+        [] => String::new(),
+        deny => format!(" except {}", list(deny)),
+    };
+    let smeared = server.smear.iter().flat_map(|smear| &smear.listen);
+    let smeared = smeared.map(|address| format!("{address} (smeared)"));
+    let listen = server.listen.iter().map(ToString::to_string).chain(smeared);
+    format!("{}{except} on {}", list(allow), list(listen))
 }
 
 /// Where keys for NTS are handed out, and for which server if not for this one.
@@ -102,6 +109,7 @@ fn notes(config: &Config) -> Vec<String> {
         }
     }
     notes.extend(note_on_a_single_source(config));
+    notes.extend(config.server.iter().flat_map(notes_on_serving));
     let Some(nts) = config
         .server
         .as_ref()
@@ -112,6 +120,37 @@ fn notes(config: &Config) -> Vec<String> {
     notes.extend(notes_on_key_server(nts));
     if config.server.as_ref().is_some_and(|it| it.allow.is_empty()) {
         notes.push("note: server.allow is empty: only this host gets keys".to_owned());
+    }
+    notes
+}
+
+/// Who is kept out that nobody had let in, and time of two kinds.
+fn notes_on_serving(server: &ServerConfig) -> Vec<String> {
+    let around = |network: &Network| {
+        server
+            .allow
+            .iter()
+            .any(|allow| allow.prefix() <= network.prefix() && allow.contains(network.address()))
+    };
+    let idle = server.deny.iter().filter(|network| !around(network));
+    let mut notes: Vec<String> = idle
+        .map(|network| {
+            format!(
+                "note: server.deny: {network} is in no network of server.allow, and would not be \
+                 answered anyway"
+            )
+        })
+        .collect();
+    if let Some(smear) = &server.smear
+        && !server.listen.is_empty()
+    {
+        notes.push(format!(
+            "note: {} and {} tell different times around a leap second, up to 1 s apart: no client \
+             may have sources of both kinds, and those of smeared time only others that smear in \
+             the same way",
+            list(&server.listen),
+            list(&smear.listen)
+        ));
     }
     notes
 }

@@ -129,6 +129,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its first address, as it was written.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits its addresses have in common: 0 to 32, or to 128.
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Is `address` in this network? An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

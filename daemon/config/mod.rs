@@ -10,6 +10,7 @@ mod load;
 mod nts;
 mod planned;
 mod problem;
+mod rates;
 mod refclock;
 mod section;
 mod selection;
@@ -22,6 +23,7 @@ mod tests;
 mod timestamping;
 mod units;
 mod value;
+mod workers;
 
 pub use address::{Host, KE_PORT, NTP_PORT, Network, ServerName};
 pub use change::{Changes, FollowChanges, RefclockChanges};
@@ -31,14 +33,16 @@ pub use follow::{FollowConfig, FollowSettings, Timescale};
 pub use load::Loaded;
 pub use nts::{NtsSettings, ServerNtsConfig};
 pub use problem::{Invalid, Place, Problem};
+pub use rates::{ClientsConfig, ConnectionRateConfig, NtsRateConfig, RateConfig};
 pub use refclock::{PulseEdge, RefclockConfig, RefclockDevice, RefclockSettings};
 pub use section::Key;
 pub use selection::{Authentication, SelectionConfig};
 pub use settings::{
     Config, ControlConfig, LocalConfig, LogConfig, LogLevel, PollLimits, PortChoice, ServerConfig,
-    SourceSettings, StateConfig,
+    SmearConfig, SourceSettings, StateConfig,
 };
 pub use source::{Source, SourceAddress, SourceConfig, SourceKind};
 pub use timestamping::{InterfaceTimestamping, PtpTransport, RxFilterChoice, TimestampingConfig};
 pub use units::{Frequency, parse_duration, parse_poll, show_duration};
 pub use value::GroupName;
+pub use workers::Workers;

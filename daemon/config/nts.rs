@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clockwright_timebase::Duration;
 
 use super::address::{Host, KE_PORT};
+use super::rates::{ConnectionRateConfig, NtsRateConfig};
 use super::section::section;
 
 section! {
@@ -44,6 +45,11 @@ section! {
         /// How many of them from one address.
         "max_connections_per_address" =>
             max_connections_per_address: u32 = 16, if connections_per_address;
+        /// How often one client may connect; `None`: as often as it likes.
+        "connection_rate" => connection_rate: Option<ConnectionRateConfig> =
+            Some(ConnectionRateConfig::default());
+        /// How many requests with NTS of one client are answered; `None`: all.
+        "rate" => rate: Option<NtsRateConfig> = None;
     }
 }
 

@@ -11,7 +11,6 @@ pub(super) fn key(path: &str) -> Option<&'static str> {
             "this version takes no time from other programs; \
              a source is a server, a pool, a phc or a pps"
         }
-        "server.workers" => "this version serves from one thread",
         "metrics" => "metrics are not supported in this version",
         _ => return None,
     })
@@ -32,6 +31,10 @@ pub(super) fn home(name: &str) -> Option<String> {
         [""] => Some("belongs at the top of the file, before the first [table]".to_owned()),
         [table] => Some(format!("belongs in {}", heading(table))),
         [one, two] => Some(format!("belongs in {} or {}", heading(one), heading(two))),
+        [one, two, three] => {
+            let [one, two, three] = [one, two, three].map(|table| heading(table));
+            Some(format!("belongs in {one}, {two} or {three}"))
+        }
         _ => None,
     }
 }

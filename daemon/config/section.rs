@@ -252,7 +252,7 @@ pub(super) trait Value: Clone {
 }
 
 /// Declares a table of options: `"key" => field: Type = default, if check;`. One declared `or bool`
-/// can be left out, and `true` stands for its defaults.
+/// can be left out, `true` stands for its defaults, and `false` for none.
 macro_rules! section {
     (
         $(#[$meta:meta])*
@@ -345,7 +345,7 @@ macro_rules! section {
                 $(keys.push($crate::config::section::Key {
                     path: path.to_owned(),
                     kind: format!("{}, or a table", <$switch as $crate::config::value::Scalar>::kind()),
-                    default: false.to_string(),
+                    default: self.is_some().to_string(),
                 });)?
                 $name::default().describe(path, keys);
             }

@@ -9,11 +9,13 @@ use super::address::{NTP_PORT, Network};
 use super::clock::ClockConfig;
 use super::follow::FollowConfig;
 use super::nts::{NtsSettings, ServerNtsConfig};
+use super::rates::{ClientsConfig, RateConfig};
 use super::section::{Key, Value, section};
 use super::selection::SelectionConfig;
 use super::source::Source;
 use super::timestamping::TimestampingConfig;
 use super::value::{GroupName, choice};
+use super::workers::Workers;
 
 section! {
     /// Everything that can be configured.
@@ -88,25 +90,51 @@ section! {
         "listen" => listen: Vec<SocketAddr> = Vec::new();
         /// Who is answered, besides this host itself.
         "allow" => allow: Vec<Network> = Vec::new();
+        /// Who of them is not, unless a longer prefix allows it again.
+        "deny" => deny: Vec<Network> = Vec::new();
+        /// How many threads answer.
+        "workers" => workers: Workers = Workers::Auto;
+        /// The DSCP of replies (RFC 2474), 0 to 63.
+        "dscp" => dscp: u8 = 0, if dscp;
+        /// How many replies each worker remembers the departure of, for interleaved mode.
+        "interleaved_replies" => interleaved_replies: u32 = 32_768, if interleaved_replies;
+        /// How many requests without NTS of one client are answered; `None`: all.
+        "rate" => rate: Option<RateConfig> = None;
+        /// What is remembered of clients.
+        "clients" => clients: ClientsConfig = ClientsConfig::default();
         /// Serve this host's clock also while it is not synchronised.
         "local" => local: Option<LocalConfig> = None;
+        /// Serve time without leap seconds on some addresses.
+        "smear" => smear: Option<SmearConfig> = None;
         /// Hand out keys for NTS; `None`: nobody is answered with it.
         "nts" => nts: Option<ServerNtsConfig> = None;
     }
 }
 
 impl ServerConfig {
-    /// Is a request from `address` answered? Loopback always is, anyone else only if
-    /// [`allow`](Self::allow) says so.
+    /// Is a request from `address` answered? Loopback always is. Of anyone else the longest prefix
+    /// among [`allow`](Self::allow) and [`deny`](Self::deny) decides; where there is none, no. This
+    /// looks at all of them: what has to be quick uses `serve::access::Access`.
     pub fn allows(&self, address: std::net::IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_loopback() || self.allow.iter().any(|network| network.contains(address))
+        let longest = |networks: &[Network]| {
+            let around = networks.iter().filter(|network| network.contains(address));
+            around.map(Network::prefix).max()
+        };
+        // No prefix (`None`) is less than any, and one that is in both lists is refused earlier.
+        address.is_loopback() || longest(&self.allow) > longest(&self.deny)
+    }
+
+    /// The addresses that time is served on, with and without leap seconds.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let smeared = self.smear.iter().flat_map(|smear| &smear.listen);
+        self.listen.iter().chain(smeared).copied()
     }
 
     /// Is time not served here, only the keys for another server's handed out?
     pub fn only_hands_out_keys(&self) -> bool {
         let nts = self.nts.as_ref();
-        self.listen.is_empty() && nts.is_some_and(|nts| nts.ntp_server.is_some())
+        self.addresses().next().is_none() && nts.is_some_and(|nts| nts.ntp_server.is_some())
     }
 }
 
@@ -115,6 +143,29 @@ section! {
     pub struct LocalConfig {
         /// The stratum served, 1 to 15.
         "stratum" => stratum: u8 = 10, if local_stratum;
+        /// Of several such servers that have each other as sources, only one serves its own clock,
+        /// and the others follow it.
+        "orphan" => orphan: bool = false;
+        /// How long the clock has to have been unsynchronised; `None`: see
+        /// [`waits`](Self::waits).
+        "wait" => wait: Option<Duration> = None, if not_negative;
+    }
+}
+
+impl LocalConfig {
+    /// How long the clock has to have been unsynchronised before it is served. Without a word
+    /// about that, none; with `orphan` 5 min, for at the start none of them knows the others yet.
+    pub fn waits(&self) -> Duration {
+        let unsaid = if self.orphan { 300 } else { 0 };
+        self.wait.unwrap_or(Duration::from_secs(unsaid))
+    }
+}
+
+section! {
+    /// Serving time in which leap seconds are spread over a day.
+    pub struct SmearConfig {
+        /// Addresses and ports where that is answered.
+        "listen" => listen: Vec<SocketAddr> = Vec::new();
     }
 }
 
@@ -235,5 +286,29 @@ fn local_stratum(stratum: u8) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("stratum {stratum} is not between 1 and 15"))
+    }
+}
+
+fn not_negative(wait: Option<Duration>) -> Result<(), String> {
+    if wait.is_some_and(Duration::is_negative) {
+        Err("must not be negative".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn dscp(dscp: u8) -> Result<(), String> {
+    if dscp < 64 {
+        Ok(())
+    } else {
+        Err(format!("{dscp} is not between 0 and 63"))
+    }
+}
+
+fn interleaved_replies(replies: u32) -> Result<(), String> {
+    if replies <= 1 << 24 {
+        Ok(())
+    } else {
+        Err(format!("{replies} is not between 0 and {}", 1 << 24))
     }
 }

@@ -3,6 +3,7 @@
 mod errors;
 mod files;
 mod nts;
+mod serving;
 
 use std::path::Path;
 
@@ -102,7 +103,14 @@ const EVERYTHING: &str = r#"
         [server]
         listen = ["[::1]:1123"]
         allow = ["10.0.0.0/8", "2001:db8::1"]
-        local = { stratum = 1 }
+        deny = ["10.1.0.0/16"]
+        workers = 3
+        dscp = 46
+        interleaved_replies = 5
+        rate = { interval = "2s", burst = 3, leak = 0, kiss = 7 }
+        clients = { table = 99, ipv4_prefix = 24, ipv6_prefix = 48 }
+        local = { stratum = 1, orphan = true, wait = "3s" }
+        smear = { listen = ["[::1]:1124"] }
         [server.nts]
         listen = ["[::1]:4461"]
         certificate = ["/a/cert.pem", "/b/cert.pem"]
@@ -112,6 +120,8 @@ const EVERYTHING: &str = r#"
         ntp_port = 124
         max_connections = 9
         max_connections_per_address = 2
+        connection_rate = { interval = "4s", burst = 5 }
+        rate = { interval = "1ms", burst = 6, leak = 8 }
         [state]
         directory = "/tmp/state"
         [control]
@@ -168,7 +178,13 @@ fn every_other_key_is_read() {
     assert_eq!(config.selection.authentication, Authentication::Require);
     let server = config.server.unwrap();
     assert_eq!(server.listen, ["[::1]:1123".parse().unwrap()]);
-    assert_eq!(server.local, Some(LocalConfig { stratum: 1 }));
+    let local = LocalConfig {
+        stratum: 1,
+        orphan: true,
+        wait: Some(Duration::from_secs(3)),
+    };
+    assert_eq!(server.local, Some(local));
+    assert!(!server.allows("10.1.9.9".parse().unwrap()));
     assert!(server.allows("10.9.9.9".parse().unwrap()));
     assert!(server.allows("::1".parse().unwrap()));
     assert!(!server.allows("192.0.2.1".parse().unwrap()));
@@ -375,7 +391,7 @@ proptest! {
             Just("[[follow]]".to_owned()),
             Just("[timestamping]".to_owned()),
             Just("[[timestamping.interface]]".to_owned()),
-            ("(server|pool|port|poll|kind|step|above|first|listen|allow|local|sources|virtual|phc|pps|lock|clock|interfaces|name|nts|certificate|key|ntp_server|é)",
+            ("(server|pool|port|poll|kind|step|above|first|listen|allow|deny|workers|rate|clients|smear|local|sources|virtual|phc|pps|lock|clock|interfaces|name|nts|certificate|key|ntp_server|é)",
              "(\"[a-z0-9.:/ÿ]{0,8}\"|-?[0-9]{1,4}|\\{ ?(min|max|stratum) = \"?[0-9s]{1,3}\"? ?\\}|\\[\"[0-9.:/]{0,9}\", 1\\]|true|nan)")
                 .prop_map(|(key, value)| format!("{key} = {value}")),
         ],

@@ -6,7 +6,8 @@ use clockwright_timebase::Duration;
 
 use super::{SOURCE, parse, refused};
 use crate::config::{
-    Authentication, Changes, Config, KE_PORT, NtsSettings, ServerNtsConfig, SourceConfig,
+    Authentication, Changes, Config, ConnectionRateConfig, KE_PORT, NtsRateConfig, NtsSettings,
+    ServerNtsConfig, SourceConfig,
 };
 
 /// The only source of a configuration in which it has these further keys.
@@ -147,6 +148,11 @@ fn handing_out_keys_needs_little() {
         ntp_port: None,
         max_connections: 1024,
         max_connections_per_address: 16,
+        connection_rate: Some(ConnectionRateConfig {
+            interval: Duration::from_secs(1),
+            burst: 32,
+        }),
+        rate: None,
     };
     assert_eq!(parse(&text).unwrap().server.unwrap().nts, Some(expected));
 }
@@ -164,6 +170,15 @@ fn every_key_of_handing_out_keys_is_read() {
         ntp_port: Some(124),
         max_connections: 9,
         max_connections_per_address: 2,
+        connection_rate: Some(ConnectionRateConfig {
+            interval: Duration::from_secs(4),
+            burst: 5,
+        }),
+        rate: Some(NtsRateConfig {
+            interval: Duration::from_millis(1),
+            burst: 6,
+            leak: 8,
+        }),
         ..ServerNtsConfig::default()
     };
     assert_eq!(server.nts, Some(expected));
@@ -273,6 +288,10 @@ fn a_host_whose_keys_another_one_hands_out_needs_only_the_secrets() {
             "`ntp_port` has no effect where no keys are",
         ),
         ("max_connections = 9", "`max_connections` has no effect"),
+        (
+            "connection_rate = true",
+            "`connection_rate` has no effect where no keys are",
+        ),
         ("rotate = \"1h\"", "`rotate` has no effect with `keys`"),
     ] {
         let shown = refused_server(&format!("keys = \"/s\"\n{keys}"));

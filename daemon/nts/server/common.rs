@@ -14,15 +14,15 @@ use zeroize::Zeroizing;
 use super::counts::{KeServerCounts, Refusal, count};
 use super::crowd::{Crowd, Member};
 use super::turns::Turns;
-use crate::config::ServerConfig;
 use crate::measure::OsEntropy;
 use crate::run::Limiter;
+use crate::serve::access::Access;
 
 /// Under which connections are taken, and where clients are sent.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     /// Who may ask.
-    pub(super) server: ServerConfig,
+    pub(super) access: Access,
     /// The NTP server, if it is another host than this.
     pub(super) ntp_server: Option<String>,
     /// Its port.
@@ -155,7 +155,7 @@ impl Common {
         let entered = {
             let mut inner = self.lock();
             count(&mut inner.counts.accepted);
-            if inner.terms.server.allows(peer) {
+            if inner.terms.access.allows(peer) {
                 inner
                     .crowd
                     .enter(peer)

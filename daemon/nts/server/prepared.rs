@@ -16,6 +16,7 @@ use super::listener::{self, Listener, Opened};
 use super::moment::Moment;
 use crate::config::{NTP_PORT, ServerConfig, ServerNtsConfig};
 use crate::measure::OsEntropy;
+use crate::serve::access::Access;
 
 /// What [`KeServer::take_over`] takes over.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ fn terms(server: &ServerConfig, nts: &ServerNtsConfig) -> Terms {
         );
     }
     Terms {
-        server: server.clone(),
+        access: Access::new(&server.allow, &server.deny),
         ntp_server: nts.ntp_server.as_ref().map(ToString::to_string),
         ntp_port: nts.ntp_port.unwrap_or_else(|| served_port(server, nts)),
         most,
@@ -114,9 +115,15 @@ fn terms(server: &ServerConfig, nts: &ServerNtsConfig) -> Terms {
     }
 }
 
-/// The usual port, unless clients are to come to this host, and that answers on others only.
+/// The usual port, unless clients are to come to this host, and that answers on others only. Nobody
+/// is sent to smeared time who could have other.
 fn served_port(server: &ServerConfig, nts: &ServerNtsConfig) -> u16 {
-    let mut ports = server.listen.iter().map(SocketAddr::port);
+    let smeared = server.smear.as_ref().map(|smear| smear.listen.as_slice());
+    let listen = match server.listen.as_slice() {
+        [] => smeared.unwrap_or_default(),
+        some => some,
+    };
+    let mut ports = listen.iter().map(SocketAddr::port);
     match ports.clone().next() {
         Some(first) if nts.ntp_server.is_none() && ports.all(|port| port != NTP_PORT) => first,
         _ => NTP_PORT,
@@ -126,6 +133,7 @@ fn served_port(server: &ServerConfig, nts: &ServerNtsConfig) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SmearConfig;
 
     #[test]
     fn clients_are_sent_to_the_port_that_answers() {
@@ -144,6 +152,17 @@ mod tests {
         assert_eq!(port(&["0.0.0.0:1123", "[::]:123"], None), 123);
         assert_eq!(port(&["0.0.0.0:1123", "[::]:1124"], None), 1123);
         assert_eq!(port(&[], None), 123);
+        let smeared = |listen: &[&str]| {
+            let server = ServerConfig {
+                listen: listen.iter().map(|it| it.parse().unwrap()).collect(),
+                smear: Some(SmearConfig {
+                    listen: vec!["[::]:1125".parse().unwrap()],
+                }),
+                ..ServerConfig::default()
+            };
+            terms(&server, &ServerNtsConfig::default()).ntp_port
+        };
+        assert_eq!((smeared(&["[::]:1124"]), smeared(&[])), (1124, 1125));
         assert_eq!(port(&["0.0.0.0:1123"], Some("ntp.example")), 123);
     }
 }

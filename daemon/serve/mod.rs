@@ -1,0 +1,3 @@
+//! Serving time: what is decided about each request.
+
+pub(crate) mod access;
