@@ -16,6 +16,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     by_path: BTreeMap<PathBuf, HardwareClock>,
+    /// Counts readings, and what else changes.
+    readings: u64,
 }
 
 /// A PTP hardware clock being followed.
@@ -49,6 +51,11 @@ impl Clocks {
         self.by_path.insert(path.to_owned(), clock);
     }
 
+    /// Counts whatever changes what stamps are converted by.
+    pub(super) const fn readings(&self) -> u64 {
+        self.readings
+    }
+
     /// Closes the clocks that no interface needs.
     pub(super) fn retain(&mut self, needed: impl Fn(&Path) -> bool) {
         self.by_path.retain(|path, _| needed(path));
@@ -67,8 +74,10 @@ impl Clocks {
         max_age: Duration,
         notices: &mut Vec<Notice>,
     ) {
-        if let Some(clock) = self.by_path.get_mut(path) {
-            clock.refresh(path, now, max_age, notices);
+        if let Some(clock) = self.by_path.get_mut(path)
+            && clock.refresh(path, now, max_age, notices)
+        {
+            self.readings = self.readings.wrapping_add(1);
         }
     }
 
@@ -123,23 +132,24 @@ impl HardwareClock {
         }
     }
 
+    /// True if it was read, or could not be.
     fn refresh(
         &mut self,
         path: &Path,
         now: Timestamp<Raw>,
         max_age: Duration,
         notices: &mut Vec<Notice>,
-    ) {
+    ) -> bool {
         if let Some((_, since)) = &self.fault
             && now - *since < TRY_AGAIN
         {
-            return;
+            return false;
         }
         if self.tracked.is_none() {
             self.open(path, now, notices);
         }
         let Some(tracked) = &mut self.tracked else {
-            return;
+            return true;
         };
         match tracked.refresh(now, max_age) {
             Ok(taken) => {
@@ -164,11 +174,13 @@ impl HardwareClock {
                         });
                     }
                 }
+                taken.is_some()
             }
             Err(error) => {
                 // The device may be gone, and another one be there under its number.
                 self.tracked = None;
                 self.failed(path, &error, now, notices);
+                true
             }
         }
     }

@@ -123,8 +123,13 @@ impl Interfaces {
         }
         let indices: Vec<u32> = self.known.keys().copied().collect();
         for index in indices {
-            if let Some((nic, ethtool)) = self.nic_mut(index) {
-                nic.refresh_speed(index, ethtool, now);
+            let Some((nic, ethtool)) = self.nic_mut(index) else {
+                continue;
+            };
+            let before = nic.speed_mbps;
+            nic.refresh_speed(index, ethtool, now);
+            if nic.speed_mbps != before {
+                self.changed();
             }
         }
     }

@@ -45,6 +45,8 @@ pub struct Interfaces {
     pub(super) known: BTreeMap<u32, Interface>,
     pub(super) clocks: Clocks,
     pub(super) notices: Vec<Notice>,
+    /// Counts what changes, other than clocks.
+    changes: u64,
 }
 
 /// An interface and what became of its packets.
@@ -128,6 +130,7 @@ impl Interfaces {
             known: BTreeMap::new(),
             clocks: Clocks::default(),
             notices: Vec::new(),
+            changes: 0,
         };
         if interfaces.policy.any() {
             interfaces.ethtool = Ethtool::open().ok();
@@ -143,6 +146,7 @@ impl Interfaces {
             return;
         }
         self.policy = policy;
+        self.changed();
         if self.policy.any() && self.ethtool.is_none() {
             self.ethtool = Ethtool::open().ok();
         }
@@ -155,6 +159,7 @@ impl Interfaces {
 
     /// The kernel says that interfaces changed.
     pub fn handle_changes(&mut self, changes: Vec<Change>, now: Timestamp<Raw>) {
+        self.changed();
         for change in changes {
             match change {
                 Change::Link(link) => self.link_changed(link, now),
@@ -164,6 +169,16 @@ impl Interfaces {
             }
         }
         self.close_unused_clocks();
+    }
+
+    /// Counts the changes of anything that [`Interfaces::sight`] shows.
+    pub const fn version(&self) -> u64 {
+        self.changes.wrapping_add(self.clocks.readings())
+    }
+
+    /// Something has changed.
+    pub(super) const fn changed(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
     }
 
     /// What an operator should know has happened, oldest first; each is told once.
@@ -495,6 +510,9 @@ impl Interfaces {
         };
         let review = nic.review(index, access, ethtool, now);
         let grant = nic.grant.to_string();
+        if review != Review::Same {
+            self.changed();
+        }
         let notice = match review {
             Review::Same => return,
             Review::Changed => Notice::Changed { interface, grant },

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use clockwright_ntp::ServerStatistics;
-
 use super::daemon::Daemon;
 use super::sources::{Member, Source};
 use crate::config::Host;
+use crate::serve::tally::Counts;
 use crate::control::{AuthEntry, AuthReport, ServerReport};
 
 impl Daemon {
@@ -55,16 +54,16 @@ impl Daemon {
 
     /// The report about those who ask this host.
     pub(super) fn server_report(&self) -> ServerReport {
-        let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
-        let addresses = self.servers.addresses();
+        let counts = self.serving.service.counts();
+        let places = self.serving.service.places();
         ServerReport {
-            listening: addresses.map(|address| address.to_string()).collect(),
-            basic: protocol.basic,
-            interleaved: protocol.interleaved,
-            authenticated: protocol.nts,
-            naks: protocol.nts_naks,
+            listening: places.iter().map(|(place, _)| place.to_string()).collect(),
+            basic: counts.basic,
+            interleaved: counts.interleaved,
+            authenticated: counts.authenticated,
+            naks: counts.naks,
             denied: counts.denied,
-            dropped: dropped(protocol),
+            dropped: dropped(&counts),
             unsent: counts.unsent,
             key_establishment: self.key_server_report(),
         }
@@ -105,7 +104,7 @@ fn without_address(source: &Source) -> AuthEntry {
 }
 
 /// The reasons that have occurred, with their counts.
-fn dropped(statistics: &ServerStatistics) -> BTreeMap<String, u64> {
+fn dropped(statistics: &Counts) -> BTreeMap<String, u64> {
     let s = statistics;
     [
         ("too_short", s.too_short),

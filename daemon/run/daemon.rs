@@ -1,7 +1,7 @@
 //! The daemon's state, and what happens to it: everything but the waiting.
 
 use std::mem::Discriminant;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clockwright_discipline::{ClockReading, Discipline, SourceId};
@@ -12,17 +12,15 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use super::desk::Answering;
 use super::follow::Followers;
 use super::keys::KeysFound;
 use super::limiter::Limiter;
 use super::logging::LevelSwitch;
 use super::ptp::PtpInbox;
 use super::refclocks::Refclocks;
-use super::serve::{self, ListenError, Servers};
+use super::serve::Serving;
 use super::sessions::{SavedSession, SessionsFile};
 use super::sources::{Sources, Turnover};
-use super::stamping::Stamper;
 use super::state::StateFile;
 use super::watch::Disruption;
 use crate::clock::Clock;
@@ -83,7 +81,7 @@ pub(super) struct Daemon {
     pub(super) sources: Sources,
     pub(super) refclocks: Refclocks,
     pub(super) followers: Followers,
-    pub(super) servers: Servers,
+    pub(super) serving: Serving,
     /// Hands out keys, and replaces those of cookies.
     pub(super) key_server: Option<KeServer>,
     pub(super) instruments: Instruments,
@@ -143,18 +141,26 @@ impl Daemon {
         let stamping = &parts.config.timestamping;
         let ptp = PtpPorts::new(stamping.ptp_transport, stamping.ptp_domain);
         let sources: Vec<_> = parts.config.servers().cloned().collect();
+        let precision = clockwright_sys::clock::measure_precision();
+        let serving = Serving::new(
+            parts.config.server.as_ref(),
+            parts.clock.as_ref(),
+            &parts.interfaces,
+            precision,
+            parts.discipline.outlook(),
+        );
         let mut daemon = Self {
             main_file: parts.main_file,
             config: parts.config,
             level: parts.level,
             started: now,
-            precision: clockwright_sys::clock::measure_precision(),
+            precision,
             clock: parts.clock,
             discipline: parts.discipline,
             sources: Sources::default(),
             refclocks: Refclocks::default(),
             followers: Followers::default(),
-            servers: Servers::new(),
+            serving,
             key_server: None,
             instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
@@ -185,16 +191,6 @@ impl Daemon {
         daemon.carry_out();
         daemon.tell();
         daemon
-    }
-
-    /// Serves on these addresses and no others.
-    ///
-    /// # Errors
-    /// One of them cannot be opened; then nothing has changed.
-    pub(super) fn listen_on(&mut self, addresses: &[SocketAddr]) -> Result<(), ListenError> {
-        self.servers.listen_on(addresses, &self.wakes)?;
-        self.serve_over_ptp();
-        Ok(())
     }
 
     /// When something is due next, and what a timer of the kernel has to count until then.
@@ -255,9 +251,7 @@ impl Daemon {
     /// Reads what has arrived at a port.
     pub(super) fn handle_port(&mut self, id: PortId) {
         let source = SourceId(id.owner);
-        if id.owner == serve::OWNER {
-            self.answer(id);
-        } else if id.owner == PTP_OWNER {
+        if id.owner == PTP_OWNER {
             self.handle_ptp_port(id);
         } else if let Some(member) = self.sources.member_mut(source) {
             member
@@ -268,35 +262,9 @@ impl Daemon {
         self.tell_of_interfaces();
     }
 
-    /// Answers those who ask us.
-    fn answer(&mut self, id: PortId) {
-        let Some(config) = &self.config.server else {
-            return;
-        };
-        let variables = self
-            .about(self.clock.read())
-            .variables(config.local.as_ref());
-        let mut answering = Answering {
-            stamper: Stamper {
-                clock: self.clock.as_ref(),
-                interfaces: &mut self.instruments.interfaces,
-            },
-            variables: &variables,
-            config,
-            entropy: &mut self.instruments.entropy,
-        };
-        let denied = self.servers.counts().denied;
-        self.servers.handle_port(id, &mut answering);
-        self.tell_of_denial(denied);
-    }
-
-    /// Logs whose request was not answered, if there are more than `denied` by now.
-    pub(super) fn tell_of_denial(&mut self, denied: u64) {
-        let counts = self.servers.counts();
-        if counts.denied != denied
-            && let Some(address) = counts.last_denied
-            && let Some(leave) = self.limiter.leave("denied", self.clock.timescale().now())
-        {
+    /// Logs whose request was not answered.
+    pub(super) fn tell_of_denial(&mut self, address: IpAddr) {
+        if let Some(leave) = self.limiter.leave("denied", self.clock.timescale().now()) {
             info!("{address} asks for the time and is not in server.allow: not answered{leave}");
         }
     }
@@ -422,7 +390,7 @@ impl Daemon {
         // Stamps of packets under way are of the clock as it was.
         self.sources.restart(now);
         self.refclocks.restart();
-        self.servers.clock_stepped();
+        self.serving.clock_stepped();
         self.carry_out();
     }
 
@@ -469,15 +437,16 @@ impl Daemon {
         self.save();
         self.save_sessions();
         self.stop_key_server();
-        if self.servers.is_listening() {
-            let (protocol, counts) = (self.servers.statistics(), self.servers.counts());
+        if self.serving.service.is_serving() {
+            let counts = self.serving.service.counts();
             info!(
                 "served {} replies, {} of them in interleaved mode, {} authenticated; {} requests \
-                 were not allowed",
-                protocol.answered(),
-                protocol.interleaved,
-                protocol.nts,
-                counts.denied
+                 were not allowed, {} beyond their clients' limits",
+                counts.basic + counts.interleaved,
+                counts.interleaved,
+                counts.authenticated,
+                counts.denied,
+                counts.limited + counts.kisses
             );
         }
     }

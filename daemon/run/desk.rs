@@ -1,4 +1,5 @@
-//! Where requests are answered, whichever port they came to.
+//! Where requests over PTP are answered: they come to the one port that there is for that, which the
+//! sources share, so that no worker can have it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,8 +29,6 @@ const AWAITED: usize = 256;
 pub(super) struct ServeCounts {
     /// Requests from addresses that are not allowed.
     pub(super) denied: u64,
-    /// The last of those addresses.
-    pub(super) last_denied: Option<IpAddr>,
     /// Replies that the kernel did not take.
     pub(super) unsent: u64,
 }
@@ -103,7 +102,8 @@ impl Desk {
         self.server.clock_stepped();
     }
 
-    /// Answers a datagram that has arrived at a port, if it is a request of somebody who may ask.
+    /// Answers a datagram that has arrived at a port, if it is a request of somebody who may ask; gives
+    /// who may not.
     pub(super) fn answer(
         &mut self,
         port: &Port,
@@ -111,14 +111,13 @@ impl Desk {
         carried: Carried<'_>,
         answering: &mut Answering<'_>,
         window: &Window,
-    ) {
+    ) -> Option<IpAddr> {
         if !answering.config.allows(message.source.ip()) {
             self.counts.denied += 1;
-            self.counts.last_denied = Some(message.source.ip());
-            return;
+            return Some(message.source.ip());
         }
         if message.truncated {
-            return;
+            return None;
         }
         let (mut rx, kind) = answering
             .stamper
@@ -133,6 +132,7 @@ impl Desk {
         }
         self.buffer = Some(buffer);
         self.give_up(&mut answering.stamper, window);
+        None
     }
 
     /// Counts the NIC's stamps that will not come any more.

@@ -90,7 +90,7 @@ impl Daemon {
     /// Lets those who answer requests open the cookies that are handed out.
     fn publish_cookie_keys(&mut self) {
         let keys = self.key_server.as_ref().map(KeServer::keys);
-        self.servers.desk.server.set_cookie_keys(keys.as_deref());
+        self.serving.set_cookie_keys(keys);
     }
 
     /// Keeps the cookie keys, and says what was done with them.

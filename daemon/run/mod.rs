@@ -21,7 +21,6 @@ mod naming;
 mod notify;
 mod ptp;
 mod refclocks;
-mod reference;
 mod reload;
 mod restore;
 mod serve;
@@ -41,6 +40,7 @@ use std::cell::RefCell;
 use std::future::pending;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use clockwright_sys::link::{self, Change};
 use clockwright_timebase::{Duration, Raw, Timestamp};
@@ -53,6 +53,7 @@ use crate::config::Config;
 use crate::control::{ControlSocket, View};
 use crate::measure::{PortId, Wakes};
 use crate::output::complain;
+use crate::serve::board::Needs;
 use alarm::Alarm;
 use daemon::{Daemon, Finding};
 pub(crate) use limiter::Limiter;
@@ -134,6 +135,7 @@ struct Feed {
 enum Happening {
     Port(PortId),
     Found(Finding),
+    Needed(Needs),
     Due,
     Disrupted(Disruption),
     Links(Vec<Change>),
@@ -250,8 +252,10 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
     notify::ready();
     loop {
         let due = daemon.borrow().due();
+        let board = Arc::clone(daemon.borrow().serving.service.board());
         let happening = tokio::select! {
             happening = events.next(due) => happening,
+            needs = board.asked() => Happening::Needed(needs),
             () = &mut answer => continue,
         };
         if let Happening::Stop(signal) = happening {
@@ -260,7 +264,9 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
             daemon.borrow_mut().stop();
             return;
         }
-        handle(&mut daemon.borrow_mut(), happening);
+        let mut daemon = daemon.borrow_mut();
+        handle(&mut daemon, happening);
+        daemon.post();
     }
 }
 
@@ -269,6 +275,7 @@ fn handle(daemon: &mut Daemon, happening: Happening) {
     match happening {
         Happening::Port(id) => daemon.handle_port(id),
         Happening::Found(finding) => daemon.handle_finding(finding),
+        Happening::Needed(needs) => daemon.handle_needs(needs),
         Happening::Due => daemon.handle_timeouts(),
         Happening::Disrupted(disruption) => daemon.handle_disruption(disruption),
         Happening::Links(changes) => daemon.handle_links(changes),

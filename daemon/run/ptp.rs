@@ -141,7 +141,7 @@ impl Daemon {
                     clock: self.clock.as_ref(),
                     interfaces,
                 };
-                let desk = &mut self.servers.desk;
+                let desk = &mut self.serving.desk;
                 desk.stamped(id, &stamp, Transport::Ptp, &mut stamper, window);
             }
         }
@@ -209,11 +209,13 @@ impl Daemon {
             config,
             entropy: &mut self.instruments.entropy,
         };
-        let denied = self.servers.counts().denied;
-        self.servers
+        let denied = self
+            .serving
             .desk
             .answer(port, message, carried, &mut answering, window);
-        self.tell_of_denial(denied);
+        if let Some(address) = denied {
+            self.tell_of_denial(address);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use clockwright_sys::clock::raw_now;
 use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
-use super::serve::ListenError;
+use crate::serve::ListenError;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
 use crate::nts::server::KeError;
 
@@ -72,12 +72,7 @@ impl Daemon {
         let next_key_server = self
             .prepare_key_server(&loaded.config)
             .map_err(ReloadError::KeyServer)?;
-        let listen = loaded
-            .config
-            .server
-            .as_ref()
-            .map(|server| server.listen.clone());
-        self.listen_on(&listen.unwrap_or_default())
+        self.serve(loaded.config.server.as_ref())
             .map_err(ReloadError::Listen)?;
         self.take_over_key_server(next_key_server);
 

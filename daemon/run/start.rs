@@ -1,6 +1,5 @@
 //! Everything that has to work before the daemon can run.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -15,7 +14,7 @@ use super::daemon::{Daemon, Finding, Parts};
 use super::logging::LevelSwitch;
 use super::reload::{max_slew, step_policy};
 use super::restore::{RTCS, restore, rtcs_of};
-use super::serve::ListenError;
+use crate::serve::ListenError;
 use super::sessions::SessionsFile;
 use super::state::{Kept, StateFile};
 use crate::cli::RunArgs;
@@ -108,7 +107,6 @@ pub(super) fn start(
         Access::Configure,
         raw_now(),
     );
-    let listen = config.server.as_ref().map(|server| server.listen.clone());
     let mut daemon = Daemon::new(Parts {
         main_file: args.config.clone(),
         config,
@@ -123,7 +121,7 @@ pub(super) fn start(
         findings,
     });
     daemon.tell_of_interfaces();
-    match open(&mut daemon, &listen.unwrap_or_default()) {
+    match open(&mut daemon) {
         Ok(()) => Ok(Started { daemon, control }),
         Err(failure) => {
             // They were taken out of their file, and nothing has been asked with them yet.
@@ -134,22 +132,26 @@ pub(super) fn start(
 }
 
 /// Opens what is served on.
-fn open(daemon: &mut Daemon, listen: &[SocketAddr]) -> Result<(), StartError> {
-    daemon.listen_on(listen).map_err(StartError::Listen)?;
+fn open(daemon: &mut Daemon) -> Result<(), StartError> {
+    let server = daemon.config.server.clone();
+    daemon.serve(server.as_ref()).map_err(StartError::Listen)?;
+    daemon.serve_over_ptp();
     let key_server = daemon
         .prepare_key_server(&daemon.config)
         .map_err(StartError::KeyServer)?;
     daemon.take_over_key_server(key_server);
-    tell_who_is_served(daemon, listen);
+    tell_who_is_served(daemon);
     Ok(())
 }
 
 /// Says where time and keys can be had.
-fn tell_who_is_served(daemon: &Daemon, listen: &[SocketAddr]) {
+fn tell_who_is_served(daemon: &Daemon) {
     let list = |addresses: Vec<String>| addresses.join(", ");
-    if !listen.is_empty() {
-        let on = list(listen.iter().map(ToString::to_string).collect());
-        info!("answering requests for the time on {on}");
+    let places = daemon.serving.service.places();
+    if let Some((_, workers)) = places.first() {
+        let on = list(places.iter().map(|(place, _)| place.to_string()).collect());
+        let threads = if *workers == 1 { "thread" } else { "threads" };
+        info!("answering requests for the time on {on}, with {workers} {threads} each");
     }
     if let Some(server) = &daemon.key_server
         && let Some(until) = server.certified_until()

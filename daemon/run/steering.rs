@@ -1,6 +1,7 @@
 //! From an exchange to the clock: the part of the daemon that turns measurements into time.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clockwright_discipline::{
     self as discipline, Action, ClockReading, Reason, Sample, SourceId, State, Upstream, Verdict,
@@ -14,8 +15,8 @@ use super::daemon::Daemon;
 use super::leap;
 use super::notify;
 use super::refclocks::Attached;
-use super::reference;
-use super::serve::About;
+use crate::serve::about::About;
+use crate::serve::reference;
 use crate::clock::{EARLIEST, shown_at};
 use crate::control::ClockName;
 use crate::output::si::{signed, span};
@@ -106,13 +107,18 @@ impl Daemon {
         let Some(helm) = self.clock.helm() else {
             return;
         };
-        if let Err(failure) = helm.step(by) {
+        // What was begun before the step must not be finished after it.
+        let board = Arc::clone(self.serving.service.board());
+        board.step_begins();
+        let stepped = helm.step(by);
+        self.post();
+        self.serving.clock_stepped();
+        if let Err(failure) = stepped {
             error!("the clock cannot be stepped: {failure}");
             return;
         }
         self.counts.steps += 1;
         info!("the clock was stepped by {}", signed(by.as_secs_f64()));
-        self.servers.clock_stepped();
         if let ClockName::Phc(device) = self.clock.name() {
             // Packets may be stamped by it.
             self.instruments

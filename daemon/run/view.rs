@@ -35,8 +35,10 @@ impl View for RefCell<Daemon> {
     }
 
     fn timestamps(&self) -> TimestampsReport {
+        let mut daemon = self.borrow_mut();
+        daemon.take_outcomes();
         TimestampsReport {
-            interfaces: self.borrow_mut().instruments.interfaces.report(raw_now()),
+            interfaces: daemon.instruments.interfaces.report(raw_now()),
         }
     }
 }

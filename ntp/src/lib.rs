@@ -36,6 +36,6 @@ pub use exchange::{Exchange, Measurement, Residence};
 pub use packet::{Header, KissCode, Leap, Mode, ReferenceId};
 pub use server::{
     Dropped, Received, Reply, ReplyBuffer, Server, ServerConfig, ServerStatistics, SystemVariables,
-    TxKey,
+    TxKey, claims_nts,
 };
 pub use time::{NtpShort, NtpTimestamp};

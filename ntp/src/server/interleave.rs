@@ -56,6 +56,11 @@ impl ReplyTable {
         }
     }
 
+    /// How many replies it has room for.
+    pub(super) const fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
     /// How many replies are remembered.
     pub(super) const fn held(&self) -> usize {
         self.held

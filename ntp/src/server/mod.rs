@@ -98,6 +98,13 @@ impl Server {
         }
     }
 
+    /// Answers so from now on. With another capacity, what is remembered is forgotten.
+    pub fn reconfigure(&mut self, config: ServerConfig) {
+        if config.interleaved_capacity != self.replies.capacity() {
+            self.replies = ReplyTable::new(config.interleaved_capacity);
+        }
+    }
+
     /// The keys of cookies from now on; `None`: NTS is not spoken.
     pub fn set_cookie_keys(&mut self, keys: Option<&CookieKeys>) {
         self.jar = keys.map(CookieJar::new);

@@ -1,0 +1,124 @@
+//! The stamps of served packets, in the served clock's time.
+
+use clockwright_ntp::Received;
+use clockwright_sys::socket::{Message, TxStamp};
+use clockwright_timebase::{StampKind, Timestamp, Utc};
+
+use super::awaited::Awaited;
+use super::posted::Posted;
+use super::worker::Shared;
+use crate::clock::Window;
+use crate::interfaces::{Direction, Fallback, HardwareStamp};
+
+/// What a transmit stamp says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// When the reply left, by the served clock; `None` if this stamp is not to be used.
+    pub(super) at: Option<Timestamp<Utc>>,
+    /// Will no better stamp come?
+    pub(super) is_last: bool,
+}
+
+/// When a request arrived, and who says so: the NIC, the kernel, or this process if neither gave a
+/// stamp that can be. Its correction is the time of the frame, where the NIC stamped it.
+pub(super) fn arrival(
+    shared: &Shared,
+    posted: &Posted,
+    message: &Message<'_>,
+    window: &Window,
+    notable: &mut bool,
+) -> (Received, StampKind) {
+    let counters = &shared.counters;
+    let interface = posted.sight.taker(message);
+    let mut fallback = None;
+    if message.hardware.is_some() {
+        let arrived = posted.sight.arrived(message, window);
+        if let Some(stamp) = arrived.arrival.stamps.get(StampKind::Hardware) {
+            counters.rx_hardware.bump();
+            count(shared, Direction::Receive, interface, StampKind::Hardware, None);
+            let received = Received {
+                at: posted.shown.time_at(stamp.at, window),
+                correction: arrived.arrival.frame,
+            };
+            return (received, StampKind::Hardware);
+        }
+        fallback = arrived.fallback;
+    }
+    let kernel = message
+        .kernel
+        .and_then(|stamp| posted.shown.time_of(stamp, window).ok());
+    let (at, kind) = match kernel {
+        Some(at) => {
+            counters.rx_kernel.bump();
+            (at, StampKind::Kernel)
+        }
+        None => {
+            counters.rx_daemon.bump();
+            (posted.shown.read(window), StampKind::Daemon)
+        }
+    };
+    let reason = |index| posted.sight.reason(Direction::Receive, index);
+    let fallback = fallback.or_else(|| reason(interface?));
+    *notable |= fallback == Some(Fallback::Missing);
+    count(shared, Direction::Receive, interface, kind, fallback);
+    (at.into(), kind)
+}
+
+/// When a reply left. The NIC's stamp is for a request whose arrival the NIC stamped; a reply to one
+/// that the kernel stamped leaves by the kernel's, so that what lies between the two is not taken
+/// for time that the reply was under way.
+pub(super) fn departure(
+    shared: &Shared,
+    posted: &Posted,
+    stamp: &TxStamp<'_>,
+    reply: &Awaited,
+    window: &Window,
+) -> Left {
+    let (Some(at), Some(interface)) = (stamp.hardware, stamp.ifindex) else {
+        let expected = posted.sight.best_transmit(stamp.ifindex) == StampKind::Hardware;
+        if !expected {
+            shared.counters.tx_kernel.bump();
+            let reason = |index| posted.sight.reason(Direction::Transmit, index);
+            let fallback = stamp.ifindex.and_then(reason);
+            let kind = StampKind::Kernel;
+            count(shared, Direction::Transmit, stamp.ifindex, kind, fallback);
+        }
+        let kernel = stamp.kernel;
+        return Left {
+            at: kernel.and_then(|kernel| posted.shown.time_of(kernel, window).ok()),
+            is_last: !expected,
+        };
+    };
+    let taken = HardwareStamp { at, interface };
+    let left = posted.sight.departure_instant(taken, reply.sent, window);
+    let (kind, fallback) = match left {
+        Ok(_) => {
+            shared.counters.tx_hardware.bump();
+            (StampKind::Hardware, None)
+        }
+        Err(why) => {
+            shared.counters.tx_kernel.bump();
+            (StampKind::Kernel, Some(why))
+        }
+    };
+    count(shared, Direction::Transmit, Some(interface), kind, fallback);
+    Left {
+        at: left
+            .ok()
+            .filter(|_| reply.received == StampKind::Hardware)
+            .map(|left| posted.shown.time_at(left.at, window)),
+        is_last: true,
+    }
+}
+
+fn count(
+    shared: &Shared,
+    direction: Direction,
+    interface: Option<u32>,
+    kind: StampKind,
+    fallback: Option<Fallback>,
+) {
+    if let Some(interface) = interface {
+        shared.stamps.count(direction, interface, kind, fallback);
+    }
+}
