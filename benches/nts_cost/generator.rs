@@ -2,16 +2,14 @@
 //! is told what to do on its standard input, a line of JSON each, and answers in the same way.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clockwright::config::Host;
-use clockwright::nts::client::{DatePolicy, KeOrder, establish};
-use clockwright_ntp::nts::{Algorithm, Session};
-use clockwright_timebase::Timestamp;
+use clockwright_ntp::nts::Session;
 use serde::{Deserialize, Serialize};
 
+use crate::common::helper;
+use crate::common::keys::establish_keys;
 use crate::load;
 use crate::packet::Packets;
 
@@ -19,7 +17,6 @@ use crate::packet::Packets;
 /// file.
 pub(crate) const ARGUMENT: &str = "generate";
 
-const KE_PORT: u16 = 4460;
 const NTP_PORT: u16 = 123;
 
 /// Something to do.
@@ -58,15 +55,9 @@ pub(crate) fn run(authority: PathBuf) {
         authority,
         sessions: BTreeMap::new(),
     };
-    for line in io::stdin().lock().lines() {
-        let line = line.expect("read a command");
-        let command = serde_json::from_str(&line).expect("a command");
-        let times = generator.obey(&command);
-        let done = serde_json::to_string(&Done { times }).expect("an answer");
-        let mut out = io::stdout().lock();
-        writeln!(out, "{done}").expect("answer");
-        out.flush().expect("answer");
-    }
+    helper::obey(|command: Command| Done {
+        times: generator.obey(&command),
+    });
 }
 
 struct State {
@@ -82,12 +73,7 @@ impl State {
                 aead,
                 times,
             } => {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("start an event loop");
-                for _ in 0..times {
-                    let session = runtime.block_on(keys(server, aead, &self.authority));
+                if let Some(session) = establish_keys(server, aead, &self.authority, times) {
                     self.sessions.insert((server, aead), session);
                 }
                 times
@@ -112,23 +98,4 @@ impl State {
             }
         }
     }
-}
-
-/// Establishes keys as our daemon does.
-async fn keys(server: IpAddr, aead: u16, authority: &Path) -> Session {
-    let algorithm = Algorithm::from_id(aead).expect("an AEAD of ours");
-    let order = KeOrder {
-        address: SocketAddr::new(server, KE_PORT),
-        name: Host::Address(server),
-        trusted_certificates: vec![authority.to_owned()],
-        dates: DatePolicy::Ignore,
-        time: Timestamp::EPOCH,
-        algorithms: vec![algorithm],
-    };
-    let established = establish(order)
-        .await
-        .unwrap_or_else(|error| panic!("establish keys with {server}: {error}"));
-    let session = established.session;
-    assert_eq!(session.keys.algorithm(), algorithm);
-    session
 }

@@ -16,7 +16,8 @@
     reason = "a bench that cannot measure has nothing else to do"
 )]
 
-mod cpu;
+#[path = "../common/mod.rs"]
+mod common;
 mod generator;
 mod handle;
 mod load;
@@ -33,8 +34,9 @@ mod support;
 use std::env;
 use std::process::ExitCode;
 
-use cpu::CpuClocks;
-use handle::{Generator, Interrupted};
+use common::cpu::CpuClocks;
+use common::helper::Interrupted;
+use handle::Generator;
 use report::{Cost, Measured};
 use servers::{Servers, Target};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clockwright_ntp::nts::Algorithm;
 
+use crate::common::version::version;
 use crate::support::chrony::{self, Chronyd};
 use crate::support::daemon::CLOCKWRIGHT;
 use crate::support::directory::Directory;
@@ -118,17 +119,6 @@ impl Target {
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Option<Algorithm>> {
         std::iter::once(None).chain(self.algorithms.iter().copied().map(Some))
     }
-}
-
-/// Its name and version: two words of what it says, wherever it says it.
-fn version(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error} (`make deps` brings the peers)"));
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    let words = text.split_whitespace();
-    let words = words.filter(|word| !word.starts_with('(') && *word != "version");
-    words.take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Our daemon as it is installed: the tests' one says more in its log.

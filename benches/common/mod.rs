@@ -1,0 +1,7 @@
+//! What the benchmarks of servers share.
+
+pub(crate) mod cpu;
+pub(crate) mod helper;
+pub(crate) mod keys;
+pub(crate) mod seal;
+pub(crate) mod version;

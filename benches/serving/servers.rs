@@ -1,0 +1,230 @@
+//! The servers that are measured.
+
+use std::env;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clients::NETWORK;
+use crate::common::version::version;
+use crate::echo;
+use crate::kind::Form;
+use crate::settings::Settings;
+use crate::support::chrony::{self, Chronyd};
+use crate::support::daemon::CLOCKWRIGHT;
+use crate::support::directory::Directory;
+use crate::support::network::Host;
+use crate::support::ntpd_rs::{self, NtpdRs};
+use crate::support::peer::{self, Version};
+use crate::support::process::Process;
+use crate::support::star::Star;
+use crate::support::tls::{Authority, Identity, Validity};
+use crate::support::wait::wait_for;
+
+/// How long one may take to answer after its start.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// All of them, and the network. Dropped in this order: processes before what they stand on.
+pub(crate) struct Servers {
+    pub(crate) targets: Vec<Target>,
+    authority: Authority,
+    star: Star,
+}
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    Clockwright,
+    Chronyd,
+    NtpdRs,
+    Echo,
+}
+
+/// A server that is measured.
+pub(crate) struct Target {
+    pub(crate) program: Program,
+    /// The program and its version.
+    pub(crate) name: String,
+    pub(crate) address: Ipv4Addr,
+    /// The first of its processes.
+    pub(crate) process: u32,
+    _running: Running,
+}
+
+/// Runs as long as this is kept.
+#[expect(dead_code, reason = "kept for what dropping it does")]
+enum Running {
+    Process(Process),
+    Chronyd(Chronyd),
+    NtpdRs(NtpdRs),
+}
+
+impl Servers {
+    /// Starts those asked for, and waits until they answer. They run where this thread does.
+    pub(crate) fn start(settings: &Settings) -> Self {
+        let programs: Vec<Program> = settings
+            .servers
+            .iter()
+            .map(|it| Program::named(it))
+            .collect();
+        let count = u8::try_from(programs.len()).expect("few servers");
+        let star = Star::new(count);
+        let authority = Authority::new(&star.directory, "authority");
+        let (network, length) = NETWORK;
+        star.client
+            .ip(&format!("route add local {network}/{length} dev lo"));
+        let targets = (0..)
+            .zip(programs)
+            .map(|(number, program)| {
+                let host = &star.servers[usize::from(number)];
+                let client = Star::client_ipv4(number);
+                host.ip(&format!("route add {network}/{length} via {client}"));
+                let IpAddr::V4(address) = Star::server_ipv4(number) else {
+                    panic!("an address of IPv4");
+                };
+                let identity = authority.issue(
+                    &star.directory,
+                    &format!("server-{number}"),
+                    &[&address.to_string()],
+                    Validity::Now,
+                );
+                let (process, running) = program.start(host, &star.directory, &identity, settings);
+                Target {
+                    program,
+                    name: program.version(),
+                    address,
+                    process,
+                    _running: running,
+                }
+            })
+            .collect();
+        Self {
+            targets,
+            authority,
+            star,
+        }
+    }
+
+    /// The host that asks them.
+    pub(crate) const fn client(&self) -> &Host {
+        &self.star.client
+    }
+
+    /// The file of the authority that has certified all of them.
+    pub(crate) fn authority(&self) -> &Path {
+        self.authority.certificate()
+    }
+
+    /// With whom keys are established for requests to this one: the echo has none of its own, and gets
+    /// packets made for another.
+    pub(crate) fn keys_of(&self, target: &Target, form: Form) -> Option<Ipv4Addr> {
+        if target.program != Program::Echo || form.algorithm().is_none() {
+            return Some(target.address);
+        }
+        let mut others = self.targets.iter();
+        let other = others.find(|it| it.program != Program::Echo && it.program.has(form));
+        other.map(|it| it.address)
+    }
+}
+
+impl Program {
+    fn named(name: &str) -> Self {
+        match name {
+            "clockwright" => Self::Clockwright,
+            "chronyd" => Self::Chronyd,
+            "ntpd-rs" => Self::NtpdRs,
+            "echo" => Self::Echo,
+            _ => {
+                panic!("there is no server {name:?}; there are clockwright, chronyd, ntpd-rs, echo")
+            }
+        }
+    }
+
+    /// Does it answer such requests as they are meant? ntpd-rs knows neither interleaved mode nor
+    /// AES-128-GCM-SIV.
+    pub(crate) fn has(self, form: Form) -> bool {
+        self != Self::NtpdRs || matches!(form, Form::Plain | Form::Nts(15))
+    }
+
+    fn version(self) -> String {
+        match self {
+            Self::Clockwright => version(Command::new(CLOCKWRIGHT).arg("--version")),
+            Self::Chronyd => version(peer::tool("newest/chronyd").arg("--version")),
+            Self::NtpdRs => version(peer::tool("newest/ntp-daemon").arg("--version")),
+            Self::Echo => "bare echo".to_owned(),
+        }
+    }
+
+    fn start(
+        self,
+        host: &Host,
+        directory: &Directory,
+        identity: &Identity,
+        settings: &Settings,
+    ) -> (u32, Running) {
+        match self {
+            Self::Clockwright => clockwright(host, directory, identity, settings),
+            Self::Chronyd => {
+                let lines = chrony::nts_server(identity);
+                let version = Version::Newest;
+                let chronyd = Chronyd::start_version(version, host, directory, "chronyd", &lines);
+                (chronyd.id(), Running::Chronyd(chronyd))
+            }
+            Self::NtpdRs => {
+                // Keys that are kept for a day, as by default.
+                let lines = ntpd_rs::nts_server(identity, directory, 86_400);
+                let daemon = NtpdRs::start(host, directory, "ntpd-rs", &lines);
+                (daemon.id(), Running::NtpdRs(daemon))
+            }
+            Self::Echo => {
+                let program = env::current_exe().expect("know this program's file");
+                let mut command = host.command(&program);
+                let log = directory.path("echo.log");
+                let process = Process::start("echo", command.arg(echo::ARGUMENT), &log);
+                (process.id(), Running::Process(process))
+            }
+        }
+    }
+}
+
+/// Our daemon as it is installed: the tests' one says more in its log.
+fn clockwright(
+    host: &Host,
+    directory: &Directory,
+    identity: &Identity,
+    settings: &Settings,
+) -> (u32, Running) {
+    let state = directory.path("clockwright-state");
+    fs::create_dir(&state).expect("make a state directory");
+    let socket = directory.path("clockwright.sock");
+    let workers = settings
+        .workers
+        .map(|number| format!("workers = {number}\n"));
+    let configuration = format!(
+        "[server]\nlisten = [\"0.0.0.0:123\"]\nallow = [\"10.0.0.0/8\"]\n\
+         local = {{ stratum = 1 }}\n{}\
+         [server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
+         [state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
+        workers.unwrap_or_default(),
+        identity.certificate.display(),
+        identity.key.display(),
+        state.display(),
+        socket.display(),
+    );
+    let file = directory.write("clockwright.toml", &configuration);
+    let mut command = host.command(Path::new(CLOCKWRIGHT));
+    command.args(["run", "--no-adjust", "--config"]).arg(file);
+    let log = directory.path("clockwright.log");
+    let mut process = Process::start("clockwright", &mut command, &log);
+    wait_for("clockwright to run", ANSWERS_WITHIN, || {
+        assert!(process.ended().is_none(), "{}", process.log());
+        if socket.exists() {
+            Ok(())
+        } else {
+            Err("no control socket")
+        }
+    });
+    (process.id(), Running::Process(process))
+}
