@@ -264,13 +264,11 @@ async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut ev
             daemon.borrow_mut().stop();
             return;
         }
-        let mut daemon = daemon.borrow_mut();
-        handle(&mut daemon, happening);
-        daemon.post();
+        handle(&mut daemon.borrow_mut(), happening);
     }
 }
 
-/// Tells the daemon what happened.
+/// Tells the daemon what happened, and those who serve what they are to go by now.
 fn handle(daemon: &mut Daemon, happening: Happening) {
     match happening {
         Happening::Port(id) => daemon.handle_port(id),
@@ -286,4 +284,5 @@ fn handle(daemon: &mut Daemon, happening: Happening) {
         }
         Happening::Stop(_) => daemon.stop(),
     }
+    daemon.post();
 }

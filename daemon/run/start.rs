@@ -140,6 +140,7 @@ fn open(daemon: &mut Daemon) -> Result<(), StartError> {
         .prepare_key_server(&daemon.config)
         .map_err(StartError::KeyServer)?;
     daemon.take_over_key_server(key_server);
+    daemon.post();
     tell_who_is_served(daemon);
     Ok(())
 }

@@ -94,9 +94,16 @@ mod tests {
         }
     }
 
+    fn local(stratum: u8) -> LocalConfig {
+        LocalConfig {
+            stratum,
+            ..LocalConfig::default()
+        }
+    }
+
     #[test]
     fn a_synchronised_clock_passes_on_what_it_follows() {
-        let said = about(true).variables(Some(&LocalConfig { stratum: 10 }));
+        let said = about(true).variables(Some(&local(10)));
         assert!(said.is_synchronized());
         assert_eq!((said.leap, said.stratum), (Leap::Insert, 2));
         assert_eq!(said.reference_id, ReferenceId([192, 0, 2, 1]));
@@ -107,11 +114,11 @@ mod tests {
     #[test]
     fn an_unsynchronised_clock_says_so_unless_it_is_served_as_it_is() {
         assert!(!about(false).variables(None).is_synchronized());
-        let local = about(false).variables(Some(&LocalConfig { stratum: 10 }));
-        assert!(local.is_synchronized());
-        assert_eq!((local.leap, local.stratum), (Leap::None, 10));
-        assert_eq!(local.reference_id, reference::LOCAL);
-        let first = about(false).variables(Some(&LocalConfig { stratum: 1 }));
+        let served = about(false).variables(Some(&local(10)));
+        assert!(served.is_synchronized());
+        assert_eq!((served.leap, served.stratum), (Leap::None, 10));
+        assert_eq!(served.reference_id, reference::LOCAL);
+        let first = about(false).variables(Some(&local(1)));
         assert_eq!(first.reference_id.name(), Some("LOCL"));
     }
 }
