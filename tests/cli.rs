@@ -213,6 +213,40 @@ fn check_says_who_uses_nts_and_which_files_it_cannot_read() {
 }
 
 #[test]
+fn check_says_what_is_served_where_and_what_does_not_go_together() {
+    let folder = Folder::new("smeared");
+    let configuration = |more: &str| {
+        format!(
+            "[[source]]\nserver = \"a\"\n[control]\nsocket = \"{}\"\n[server]\n\
+             allow = [\"10.0.0.0/8\"]\ndeny = [\"10.9.0.0/16\", \"192.0.2.0/24\"]\n\
+             smear = {{ listen = [\"[::]:1123\"] }}\n{more}",
+            text(&folder.0.join("control.sock")),
+        )
+    };
+    let both = folder.write("both.toml", &configuration("listen = [\"[::]:123\"]\n"));
+    let (code, out, errors) = run(&["check", "-c", text(&both)]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    for said in [
+        "  serves:  this host, 10.0.0.0/8 except 10.9.0.0/16, 192.0.2.0/24 on [::]:123, \
+         [::]:1123 (smeared)\n",
+        "\nnote: server.deny: 192.0.2.0/24 is in no network of server.allow",
+        "\nnote: [::]:123 and [::]:1123 tell different times around a leap second",
+    ] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    assert!(!out.contains("server.deny: 10.9.0.0/16"), "{out}");
+
+    let smeared = folder.write("smeared.toml", &configuration(""));
+    let (code, out, _) = run(&["check", "-c", text(&smeared)]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("192.0.2.0/24 on [::]:1123 (smeared)\n"),
+        "{out}"
+    );
+    assert!(!out.contains("different times"), "{out}");
+}
+
+#[test]
 fn check_shows_every_problem_at_its_place() {
     let folder = Folder::new("invalid");
     let main = folder.write(

@@ -128,7 +128,7 @@ fn clockwright(host: &Host, directory: &Directory, identity: &Identity) -> (u32,
     let socket = directory.path("clockwright.sock");
     let configuration = format!(
         "{SERVER}[server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
-         [state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
+         connection_rate = false\n[state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
         identity.certificate.display(),
         identity.key.display(),
         state.display(),

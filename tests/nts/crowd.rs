@@ -90,7 +90,7 @@ fn ten_thousand_who_dawdle_do_not_keep_one_out_nor_take_more_memory() {
     let identity = scene.identity(0);
     let configuration = format!(
         "{}[server.nts]\nlisten = [\"0.0.0.0:4460\", \"[::]:4460\"]\n\
-         certificate = \"{}\"\nkey = \"{}\"\n",
+         certificate = \"{}\"\nkey = \"{}\"\nconnection_rate = false\n",
         SERVER.replace("\"10.84.0.0/16\"", "\"10.84.0.0/16\", \"10.85.0.0/16\""),
         identity.certificate.display(),
         identity.key.display()

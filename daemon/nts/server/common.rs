@@ -7,6 +7,7 @@ use clockwright_ntp::Entropy;
 use clockwright_ntp::nts::ke::server::{Accepted, response};
 use clockwright_ntp::nts::{COOKIES, CookieJar, CookieKeys, LONGEST_COOKIE, SessionKeys};
 use clockwright_sys::clock::raw_now;
+use clockwright_timebase::{Raw, Timestamp};
 use tokio::task::AbortHandle;
 use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
@@ -17,6 +18,13 @@ use super::turns::Turns;
 use crate::measure::OsEntropy;
 use crate::run::Limiter;
 use crate::serve::access::Access;
+use crate::serve::rate::{Bucket, ClientTable, Limit, Prefixes, Verdict};
+
+/// So many clients are remembered for their rates.
+const REMEMBERED: u32 = 4096;
+/// What is one client: an IPv4 address, or the /64 that any host has to itself in IPv6.
+const IPV4_PREFIX: u8 = 32;
+const IPV6_PREFIX: u8 = 64;
 
 /// Under which connections are taken, and where clients are sent.
 #[derive(Debug, Clone)]
@@ -31,6 +39,8 @@ pub(super) struct Terms {
     pub(super) most: usize,
     /// Connections of one address at a time.
     pub(super) most_per_address: u32,
+    /// How often one client may connect; `None`: as often as it likes.
+    pub(super) rate: Option<Limit>,
 }
 
 /// Shared by the listeners and their connections. The lock is held for microseconds, and never
@@ -47,8 +57,39 @@ struct Inner {
     jar: CookieJar,
     entropy: OsEntropy,
     crowd: Crowd,
+    clients: ClientTable,
     counts: KeServerCounts,
     limiter: Limiter,
+}
+
+impl Inner {
+    /// Takes in a connection at `now`, and gives its number and those that had to make room for it.
+    fn enter(&mut self, peer: IpAddr, now: Timestamp<Raw>) -> Result<(u64, Vec<Member>), Refusal> {
+        if !self.terms.access.allows(peer) {
+            return Err(Refusal::NotAllowed);
+        }
+        let client = Prefixes::new(IPV4_PREFIX, IPV6_PREFIX).client(peer);
+        let now_us = u64::try_from(now.since_epoch().as_nanos() / 1000).unwrap_or(0);
+        let rate = self.terms.rate.as_ref();
+        // This limit leaks nothing: a connection has been agreed on by both ends, so its address is
+        // not forged, and what is refused costs no handshake. There is nothing to be random about.
+        let verdict = self.clients.note(client, Bucket::Open, now_us, rate, 0);
+        if verdict != Verdict::Answer {
+            return Err(Refusal::TooFast);
+        }
+        let entered = self.crowd.enter(peer);
+        entered.map_err(|_| Refusal::TooManyFromAddress)
+    }
+}
+
+/// A key for a hash that nobody knows.
+fn seed(entropy: &mut OsEntropy) -> [u64; 2] {
+    let mut random = || {
+        let mut octets = [0; 8];
+        entropy.fill(&mut octets);
+        u64::from_ne_bytes(octets)
+    };
+    [random(), random()]
 }
 
 impl std::fmt::Debug for Inner {
@@ -93,12 +134,14 @@ impl Drop for Place {
 impl Common {
     /// Nobody is connected yet, and nobody can shake hands.
     pub(super) fn new(terms: Terms, keys: &CookieKeys) -> Self {
+        let mut entropy = OsEntropy::new();
         let inner = Inner {
             crowd: Crowd::new(terms.most, terms.most_per_address),
+            clients: ClientTable::new(REMEMBERED, seed(&mut entropy)),
             terms,
             tls: None,
             jar: CookieJar::new(keys),
-            entropy: OsEntropy::new(),
+            entropy,
             counts: KeServerCounts::default(),
             limiter: Limiter::default(),
         };
@@ -155,14 +198,7 @@ impl Common {
         let entered = {
             let mut inner = self.lock();
             count(&mut inner.counts.accepted);
-            if inner.terms.access.allows(peer) {
-                inner
-                    .crowd
-                    .enter(peer)
-                    .map_err(|_| Refusal::TooManyFromAddress)
-            } else {
-                Err(Refusal::NotAllowed)
-            }
+            inner.enter(peer, raw_now())
         };
         match entered {
             Ok((number, displaced)) => {
@@ -209,6 +245,7 @@ impl Common {
             Refusal::NotAllowed => "denied",
             Refusal::TooMany => "crowded",
             Refusal::TooManyFromAddress => "crowded by one",
+            Refusal::TooFast => "too fast",
             _ => "refused",
         };
         let (leave, most) = {
@@ -231,6 +268,10 @@ impl Common {
                 "{peer} has too many connections for NTS keys open: another one was closed. If \
                  many clients share its address, raise \
                  server.nts.max_connections_per_address{leave}"
+            ),
+            Refusal::TooFast => info!(
+                "{peer} asks for NTS keys too often: the connection was closed. If many clients \
+                 share its address, raise the burst of server.nts.connection_rate{leave}"
             ),
             _ => debug!("{peer} asks for NTS keys in vain: {refusal}{leave}"),
         }

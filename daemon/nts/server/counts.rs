@@ -22,6 +22,8 @@ pub struct KeServerCounts {
     pub too_many: u64,
     /// Closed because there were too many from one address.
     pub too_many_from_address: u64,
+    /// Closed because its address had connected too often.
+    pub too_fast: u64,
     /// Not finished in time.
     pub timeout: u64,
     /// The TLS handshake failed, or what followed was no TLS.
@@ -40,11 +42,12 @@ pub struct KeServerCounts {
 
 impl KeServerCounts {
     /// Connections that came to nothing, by the reason's name.
-    pub const fn by_reason(&self) -> [(&'static str, u64); 10] {
+    pub const fn by_reason(&self) -> [(&'static str, u64); 11] {
         [
             ("not_allowed", self.not_allowed),
             ("too_many", self.too_many),
             ("too_many_from_address", self.too_many_from_address),
+            ("too_fast", self.too_fast),
             ("timeout", self.timeout),
             ("tls", self.tls),
             ("no_alpn", self.no_alpn),
@@ -67,6 +70,7 @@ impl KeServerCounts {
             Refusal::NotAllowed => &mut self.not_allowed,
             Refusal::TooMany => &mut self.too_many,
             Refusal::TooManyFromAddress => &mut self.too_many_from_address,
+            Refusal::TooFast => &mut self.too_fast,
             Refusal::Timeout => &mut self.timeout,
             Refusal::Tls(_) => &mut self.tls,
             Refusal::NoAlpn => &mut self.no_alpn,
@@ -94,6 +98,8 @@ pub(super) enum Refusal {
     TooMany,
     /// There were enough from its address.
     TooManyFromAddress,
+    /// Its address has connected too often.
+    TooFast,
     /// It took too long.
     Timeout,
     /// What it sent was no TLS, or none that can be agreed on.
@@ -114,6 +120,7 @@ impl fmt::Display for Refusal {
             Self::NotAllowed => f.write_str("not in server.allow"),
             Self::TooMany => f.write_str("too many connections at once; the oldest is closed"),
             Self::TooManyFromAddress => f.write_str("too many connections from its address"),
+            Self::TooFast => f.write_str("too many connections from its address in a short time"),
             Self::Timeout => f.write_str("not finished in time"),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::NoAlpn => f.write_str("offers no NTS key establishment (ALPN ntske/1)"),

@@ -17,6 +17,7 @@ use super::moment::Moment;
 use crate::config::{NTP_PORT, ServerConfig, ServerNtsConfig};
 use crate::measure::OsEntropy;
 use crate::serve::access::Access;
+use crate::serve::rate::Limit;
 
 /// What [`KeServer::take_over`] takes over.
 #[derive(Debug)]
@@ -112,6 +113,7 @@ fn terms(server: &ServerConfig, nts: &ServerNtsConfig) -> Terms {
         ntp_port: nts.ntp_port.unwrap_or_else(|| served_port(server, nts)),
         most,
         most_per_address: nts.max_connections_per_address,
+        rate: nts.connection_rate.as_ref().map(Limit::from),
     }
 }
 

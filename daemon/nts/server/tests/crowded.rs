@@ -43,6 +43,7 @@ fn a_crowd_of_clients_does_not_keep_a_packet_waiting() {
     run(async {
         let host = Host::new("ke-crowded", |nts| {
             nts.max_connections_per_address = CLIENTS;
+            nts.connection_rate = None;
         });
         let config = Arc::new(client_config(&host.issued, &[ke::ALPN]));
         let name = ServerName::try_from(NAME).unwrap();

@@ -108,6 +108,7 @@ fn ipv6_and_many_at_once_are_served() {
         let host = Host::new("ke-many", |nts| {
             nts.listen = vec!["[::1]:0".parse().unwrap()];
             nts.max_connections_per_address = 100;
+            nts.connection_rate = None;
         });
         let mut clients = JoinSet::new();
         for _ in 0..60 {

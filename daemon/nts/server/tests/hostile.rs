@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use clockwright_ntp::nts::Algorithm;
 use clockwright_ntp::nts::ke::client::request;
 
-use super::super::KeServerCounts;
+use super::super::{KeServerCounts, Prepared};
 use super::*;
+use crate::config::ConnectionRateConfig;
 
 const NEXT: &[u8] = &[0x80, 1, 0, 2, 0, 0];
 const SIV: &[u8] = &[0x80, 4, 0, 2, 0, 15];
@@ -193,6 +194,7 @@ fn those_who_connect_and_say_nothing_keep_nobody_out() {
         let host = Host::new("ke-loris", |nts| {
             nts.max_connections = MOST;
             nts.max_connections_per_address = 1000;
+            nts.connection_rate = None;
         });
         let mut silent = Vec::new();
         for n in 0..300_u32 {
@@ -267,6 +269,65 @@ fn one_address_has_its_share_and_no_more() {
         })
         .await;
         assert!(host.client().ask(&siv()).await.is_ok());
+    });
+}
+
+/// Goes on with the host's configuration as it is now.
+fn reload(host: &mut Host, served: &ServerConfig) {
+    let (state, now) = (host.scratch.directory(), Moment::now());
+    let prepared = Prepared::new(served, &host.nts, state, &host.server, now);
+    host.server.take_over(prepared.unwrap());
+}
+
+/// So rarely that no time passes in between that would matter.
+fn rarely(burst: u16) -> ConnectionRateConfig {
+    ConnectionRateConfig {
+        interval: Duration::from_secs(3600),
+        burst,
+    }
+}
+
+#[test]
+fn who_connects_too_often_is_turned_away_and_others_are_not() {
+    run(async {
+        let mut host = Host::new("ke-fast", |nts| nts.connection_rate = Some(rarely(3)));
+        for _ in 0..3 {
+            assert!(host.client().ask(&siv()).await.is_ok());
+        }
+        // One after the other, so that there never is more than one connection.
+        assert!(host.client().ask(&siv()).await.is_err());
+        refused_as(&host, |counts| counts.too_fast).await;
+        assert_eq!(host.server.counts().handshakes, 3);
+        // Another address of the host's has a rate of its own.
+        let common = &host.server.common;
+        assert!(common.admit("127.0.0.2".parse().unwrap()).is_some());
+        assert!(common.admit("::ffff:127.0.0.1".parse().unwrap()).is_none());
+
+        // Without a limit nothing is held against it.
+        host.nts.connection_rate = None;
+        reload(&mut host, &ServerConfig::default());
+        assert!(host.client().ask(&siv()).await.is_ok());
+        assert_eq!(host.server.counts().refused(), 2);
+    });
+}
+
+#[test]
+fn a_host_has_one_rate_for_all_its_addresses_of_ipv6() {
+    run(async {
+        let mut host = Host::new("ke-fast-6", |nts| nts.connection_rate = Some(rarely(2)));
+        let everyone = ServerConfig {
+            allow: vec!["::/0".parse().unwrap()],
+            ..ServerConfig::default()
+        };
+        reload(&mut host, &everyone);
+        let admits = |text: &str| host.server.common.admit(text.parse().unwrap()).is_some();
+        assert!(admits("2001:db8::1") && admits("2001:db8::2"));
+        assert!(!admits("2001:db8::3"));
+        assert!(admits("2001:db8:0:1::3"));
+        // Who is not allowed takes no place among those who are remembered.
+        assert!(!admits("192.0.2.1"));
+        let counts = host.server.counts();
+        assert_eq!((counts.too_fast, counts.not_allowed), (1, 1));
     });
 }
 
