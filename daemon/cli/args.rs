@@ -45,7 +45,7 @@ pub enum Command {
     /// How the sources prove who they are: keys, cookies, and what is amiss
     Auth(ViewArgs),
     /// Who has asked this host for time and keys, and what became of it
-    Server(ViewArgs),
+    Server(ServerArgs),
     /// Who stamps packets on which interface, and why not better
     Timestamps(ViewArgs),
     /// What this host can timestamp, what will be used, and the configuration that makes use of it
@@ -76,6 +76,23 @@ pub struct CheckArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+}
+
+/// `clockwright server`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct ServerArgs {
+    /// As the other views.
+    #[command(flatten)]
+    pub view: ViewArgs,
+    /// Name the N clients that ask most (10 without N)
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::control::MOST_TALKERS))
+    )]
+    pub talkers: Option<u32>,
 }
 
 /// `-4` and `-6`.

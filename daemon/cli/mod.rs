@@ -36,7 +36,10 @@ fn dispatch(command: &Command) -> Exit {
         Command::Status(args) => view::main(args, view::Subject::Status),
         Command::Sources(args) => view::main(args, view::Subject::Sources),
         Command::Auth(args) => view::main(args, view::Subject::Auth),
-        Command::Server(args) => view::main(args, view::Subject::Server),
+        Command::Server(args) => {
+            let talkers = args.talkers.unwrap_or(0);
+            view::main(&args.view, view::Subject::Server { talkers })
+        }
         Command::Timestamps(args) => view::main(args, view::Subject::Timestamps),
         Command::Probe(args) => crate::probe::main(args),
         Command::Sim(args) => crate::sim::main(args),

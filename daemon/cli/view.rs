@@ -24,8 +24,11 @@ pub(super) enum Subject {
     Sources,
     /// How sources prove themselves.
     Auth,
-    /// Who asks this host.
-    Server,
+    /// Who asks this host, and so many of those who ask most.
+    Server {
+        /// How many.
+        talkers: u32,
+    },
     /// The timestamps.
     Timestamps,
 }
@@ -80,8 +83,8 @@ fn picture(args: &ViewArgs, subject: Subject) -> Result<Picture, AskError> {
                 Exit::Done,
             )
         }
-        Subject::Server => {
-            let report: ServerReport = ask(&args.socket, Request::Server)?;
+        Subject::Server { talkers } => {
+            let report: ServerReport = ask(&args.socket, Request::Server { talkers })?;
             (
                 lines(args, &report, || server_lines(&report, paint)),
                 Exit::Done,

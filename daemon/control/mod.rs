@@ -16,13 +16,15 @@ mod timestamps;
 
 pub use auth::AuthEntry;
 pub use client::{AskError, ask};
-pub use protocol::{Answer, MAX_REQUEST, Request};
+pub use protocol::{Answer, MAX_REQUEST, MOST_TALKERS, Request};
 pub use report::{
     AuthReport, ClockName, KindReport, LeapReport, SourceReport, SourceState, StampReport,
     StatusReport, Steering, TransportReport,
 };
 pub use server::MAX_CLIENTS;
-pub use serving::{KeyServerReport, ServerReport};
+pub use serving::{
+    KeyServerReport, ServerReport, ServerStampsReport, TableReport, TalkerReport, WorkerReport,
+};
 pub use socket::{ControlError, ControlSocket};
 pub use timestamps::{
     FallbackReport, InterfaceReport, PhcReport, RxReport, StampCounts, TimestampsReport,
@@ -39,8 +41,9 @@ pub trait View {
     fn sources(&self) -> Vec<SourceReport>;
     /// How the sources that are asked over the network prove themselves, now, in the same order.
     fn auth(&self) -> Vec<AuthEntry>;
-    /// Who has asked this host, and what became of it, now.
-    fn server(&self) -> ServerReport;
+    /// Who has asked this host, and what became of it, now; with so many of the clients that ask
+    /// most.
+    fn server(&self, talkers: u32) -> ServerReport;
     /// Who stamps packets on which interface, and why not better, now.
     fn timestamps(&self) -> TimestampsReport;
 }

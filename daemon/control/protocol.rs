@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Longest request line accepted, octets, the newline included.
 pub const MAX_REQUEST: usize = 1024;
 
+/// The most clients that one answer names.
+pub const MOST_TALKERS: u32 = 1000;
+
 /// A request: `{"command":"status"}`. All of them only read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
@@ -16,7 +19,11 @@ pub enum Request {
     /// Answered by an array of [`AuthEntry`](super::AuthEntry).
     Auth,
     /// Answered by a [`ServerReport`](super::ServerReport).
-    Server,
+    Server {
+        /// So many of the clients that ask most are wanted; above [`MOST_TALKERS`], that many.
+        #[serde(default)]
+        talkers: u32,
+    },
     /// Answered by a [`TimestampsReport`](super::TimestampsReport).
     Timestamps,
 }

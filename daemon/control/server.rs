@@ -108,7 +108,9 @@ fn answer(request: &[u8], view: &dyn View) -> Vec<u8> {
         Ok(Request::Status) => line(&Answer::Ok(view.status())),
         Ok(Request::Sources) => line(&Answer::Ok(view.sources())),
         Ok(Request::Auth) => line(&Answer::Ok(view.auth())),
-        Ok(Request::Server) => line(&Answer::Ok(view.server())),
+        Ok(Request::Server { talkers }) => {
+            line(&Answer::Ok(view.server(talkers.min(super::MOST_TALKERS))))
+        }
         Ok(Request::Timestamps) => line(&Answer::Ok(view.timestamps())),
         Err(error) => refusal(format!("not a request: {error}")),
     }

@@ -33,7 +33,7 @@ impl View for Fixed {
     fn auth(&self) -> Vec<AuthEntry> {
         samples::auth()
     }
-    fn server(&self) -> ServerReport {
+    fn server(&self, _: u32) -> ServerReport {
         samples::server()
     }
     fn timestamps(&self) -> TimestampsReport {

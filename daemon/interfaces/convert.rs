@@ -49,9 +49,13 @@ impl Interfaces {
         window: &Window,
     ) -> Arrived {
         let interface = taker(message, |index| self.device_of(index));
-        let arrived = take_in(message, medium, interface, window, |stamp, length, latest| {
-            self.arrival_instant(stamp, length, freshness, latest, window)
-        });
+        let arrived = take_in(
+            message,
+            medium,
+            interface,
+            window,
+            |stamp, length, latest| self.arrival_instant(stamp, length, freshness, latest, window),
+        );
         if let Some(interface) = interface {
             let best = arrived.arrival.stamps.best();
             let kind = best.map_or(StampKind::Daemon, |best| best.kind);
@@ -148,11 +152,7 @@ pub(super) fn take_in(
     medium: Medium,
     interface: Option<u32>,
     window: &Window,
-    place: impl FnOnce(
-        HardwareStamp,
-        u32,
-        Timestamp<Raw>,
-    ) -> Result<(Stamp<Raw>, Duration), Fallback>,
+    place: impl FnOnce(HardwareStamp, u32, Timestamp<Raw>) -> Result<(Stamp<Raw>, Duration), Fallback>,
 ) -> Arrived {
     let mut stamps = Stamps::default();
     stamps.note(Stamp {

@@ -150,12 +150,18 @@ impl Sight {
             ipv6: message.source.is_ipv6(),
         };
         let interface = self.taker(message);
-        take_in(message, medium, interface, window, |stamp, length, latest| {
-            let (nic, clock) = self.hardware(stamp.interface)?;
-            let start = clock.instant_of(stamp.at, window.host_now())?;
-            let airtime = Airtime::of_frame(length, nic.speed_mbps);
-            arrival(start, airtime, nic.rx_compensation, latest, window)
-        })
+        take_in(
+            message,
+            medium,
+            interface,
+            window,
+            |stamp, length, latest| {
+                let (nic, clock) = self.hardware(stamp.interface)?;
+                let start = clock.instant_of(stamp.at, window.host_now())?;
+                let airtime = Airtime::of_frame(length, nic.speed_mbps);
+                arrival(start, airtime, nic.rx_compensation, latest, window)
+            },
+        )
     }
 
     /// The interface that took a packet in.

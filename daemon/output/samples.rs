@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::control::{
     AuthEntry, AuthReport, ClockName, FallbackReport, InterfaceReport, KeyServerReport, KindReport,
-    LeapReport, PhcReport, RxReport, ServerReport, SourceReport, SourceState, StampCounts,
-    StampReport, StatusReport, Steering, TimestampsReport, TransportReport, TxStampReport,
+    LeapReport, PhcReport, RxReport, ServerReport, ServerStampsReport, SourceReport, SourceState,
+    StampCounts, StampReport, StatusReport, Steering, TableReport, TalkerReport, TimestampsReport,
+    TransportReport, TxStampReport, WorkerReport,
 };
 use crate::probe::{ClockProbe, InterfaceProbe, ProbeReport, Stamping};
 
@@ -482,13 +483,61 @@ pub(crate) fn server() -> ServerReport {
     let one = |name: &str, count| BTreeMap::from([(name.to_owned(), count)]);
     ServerReport {
         listening: vec!["0.0.0.0:123".to_owned(), "[::]:123".to_owned()],
+        smeared: Vec::new(),
+        received: 1210,
         basic: 400,
         interleaved: 800,
         authenticated: 700,
         naks: 3,
+        rate_kisses: 1,
         denied: 5,
         dropped: one("framing", 2),
         unsent: 0,
+        stamps: ServerStampsReport {
+            rx_hardware: 1100,
+            rx_kernel: 110,
+            tx_hardware: 790,
+            tx_kernel: 11,
+            ..ServerStampsReport::default()
+        },
+        interleaved_table: TableReport {
+            capacity: 131_072,
+            remembered: 250,
+            replaced: 0,
+        },
+        tables_octets: 3_400_000,
+        workers: vec![
+            WorkerReport {
+                number: 0,
+                received: 610,
+                answered: 605,
+                interleaved: 400,
+                authenticated: 300,
+                unanswered: 5,
+                batches: 61,
+            },
+            WorkerReport {
+                number: 1,
+                received: 600,
+                answered: 595,
+                interleaved: 400,
+                authenticated: 400,
+                unanswered: 5,
+                batches: 600,
+            },
+        ],
+        talkers: Some(vec![
+            TalkerReport {
+                address: "192.0.2.7".to_owned(),
+                requests: 900,
+                limited: 20,
+            },
+            TalkerReport {
+                address: "2001:db8::/64".to_owned(),
+                requests: 310,
+                limited: 0,
+            },
+        ]),
         key_establishment: Some(KeyServerReport {
             listening: vec!["[::]:4460".to_owned()],
             accepted: 42,

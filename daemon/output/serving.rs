@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::style::{Paint, Style};
 use super::table::{Align, Cell, Table};
 use super::text::printable;
-use crate::control::{KeyServerReport, ServerReport};
+use crate::control::{
+    KeyServerReport, ServerReport, ServerStampsReport, TableReport, TalkerReport,
+};
 
 /// Two paragraphs: requests for the time, and establishments of keys.
 pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
@@ -36,6 +38,12 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
             "the cookie could not be opened",
         );
         count(&mut table, "not allowed", report.denied, "server.allow");
+        count_if_any(
+            &mut table,
+            "told RATE",
+            report.rate_kisses,
+            "beyond server.rate",
+        );
         reasons(&mut table, &report.dropped);
         count_if_any(
             &mut table,
@@ -44,6 +52,12 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
             "refused by the kernel",
         );
         lines.extend(table.lines(paint));
+        lines.push(String::new());
+        lines.extend(worker_lines(report, paint));
+    }
+    if let Some(talkers) = &report.talkers {
+        lines.push(String::new());
+        lines.extend(talker_lines(talkers, paint));
     }
     if let Some(keys) = &report.key_establishment {
         lines.push(String::new());
@@ -54,6 +68,73 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         lines.extend(key_rows(keys).lines(paint));
     }
     lines
+}
+
+/// The threads, who stamped, and what is remembered.
+fn worker_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&[
+        ("worker", Align::Right),
+        ("received", Align::Right),
+        ("answered", Align::Right),
+        ("interleaved", Align::Right),
+        ("authenticated", Align::Right),
+        ("at a time", Align::Right),
+    ]);
+    for worker in &report.workers {
+        let together = worker.received as f64 / worker.batches.max(1) as f64;
+        table.row(vec![
+            worker.number.to_string().into(),
+            worker.received.to_string().into(),
+            worker.answered.to_string().into(),
+            worker.interleaved.to_string().into(),
+            worker.authenticated.to_string().into(),
+            format!("{together:.1}").into(),
+        ]);
+    }
+    let mut lines = table.lines(paint);
+    let ServerStampsReport {
+        rx_hardware,
+        rx_kernel,
+        rx_daemon,
+        tx_hardware,
+        tx_kernel,
+        tx_missing,
+        ..
+    } = report.stamps;
+    lines.push(format!(
+        "arrivals stamped by the NIC {rx_hardware}, the kernel {rx_kernel}, the daemon {rx_daemon}"
+    ));
+    lines.push(format!(
+        "departures by the NIC {tx_hardware}, the kernel {tx_kernel}; missing {tx_missing}"
+    ));
+    let TableReport {
+        capacity,
+        remembered,
+        replaced,
+    } = report.interleaved_table;
+    lines.push(format!(
+        "interleaved table: {remembered} of {capacity} replies; {replaced} made room for others"
+    ));
+    let megabytes = report.tables_octets as f64 * 1e-6;
+    lines.push(format!("all tables take {megabytes:.1} MB, full or empty"));
+    lines
+}
+
+/// Who asks most.
+fn talker_lines(talkers: &[TalkerReport], paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&[
+        ("client", Align::Left),
+        ("requests", Align::Right),
+        ("beyond its limit", Align::Right),
+    ]);
+    for talker in talkers {
+        table.row(vec![
+            printable(&talker.address).into_owned().into(),
+            talker.requests.to_string().into(),
+            talker.limited.to_string().into(),
+        ]);
+    }
+    table.lines(paint)
 }
 
 fn key_rows(keys: &KeyServerReport) -> Table {
@@ -126,7 +207,20 @@ mod tests {
                 "  authenticated   700  of these",
                 "  NAKs              3  the cookie could not be opened",
                 "  not allowed       5  server.allow",
+                "  told RATE         1  beyond server.rate",
                 "  framing           2  refused",
+                "",
+                "worker  received  answered  interleaved  authenticated  at a time",
+                "     0       610       605          400            300       10.0",
+                "     1       600       595          400            400        1.0",
+                "arrivals stamped by the NIC 1100, the kernel 110, the daemon 0",
+                "departures by the NIC 790, the kernel 11; missing 0",
+                "interleaved table: 250 of 131072 replies; 0 made room for others",
+                "all tables take 3.4 MB, full or empty",
+                "",
+                "client         requests  beyond its limit",
+                "192.0.2.7           900                20",
+                "2001:db8::/64       310                 0",
                 "",
                 "NTS keys on [::]:4460",
                 "  established        41",
@@ -142,6 +236,7 @@ mod tests {
     fn a_host_that_serves_nobody_says_so() {
         let nobody = ServerReport {
             listening: Vec::new(),
+            talkers: None,
             key_establishment: None,
             ..samples::server()
         };

@@ -1,12 +1,9 @@
-//! What the daemon tells about how its sources prove themselves, and about those who ask it.
-
-use std::collections::BTreeMap;
+//! What the daemon tells about how its sources prove themselves.
 
 use super::daemon::Daemon;
 use super::sources::{Member, Source};
 use crate::config::Host;
-use crate::serve::tally::Counts;
-use crate::control::{AuthEntry, AuthReport, ServerReport};
+use crate::control::{AuthEntry, AuthReport};
 
 impl Daemon {
     /// The report of each source that is asked over the network.
@@ -51,23 +48,6 @@ impl Daemon {
             ..blank
         }
     }
-
-    /// The report about those who ask this host.
-    pub(super) fn server_report(&self) -> ServerReport {
-        let counts = self.serving.service.counts();
-        let places = self.serving.service.places();
-        ServerReport {
-            listening: places.iter().map(|(place, _)| place.to_string()).collect(),
-            basic: counts.basic,
-            interleaved: counts.interleaved,
-            authenticated: counts.authenticated,
-            naks: counts.naks,
-            denied: counts.denied,
-            dropped: dropped(&counts),
-            unsent: counts.unsent,
-            key_establishment: self.key_server_report(),
-        }
-    }
 }
 
 /// The report of a source whose name has no address yet.
@@ -101,21 +81,4 @@ fn without_address(source: &Source) -> AuthEntry {
         doubt: None,
         last_error: naming.and_then(|naming| naming.error()).map(str::to_owned),
     }
-}
-
-/// The reasons that have occurred, with their counts.
-fn dropped(statistics: &Counts) -> BTreeMap<String, u64> {
-    let s = statistics;
-    [
-        ("too_short", s.too_short),
-        ("version", s.version),
-        ("mode", s.mode),
-        ("framing", s.framing),
-        ("nts_malformed", s.nts_malformed),
-        ("unknown_key", s.unknown_key),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(|(reason, count)| (reason.to_owned(), count))
-    .collect()
 }

@@ -87,7 +87,6 @@ pub(super) struct Daemon {
     pub(super) instruments: Instruments,
     /// Buffers for what comes over PTP; absent only while they are being read.
     pub(super) ptp_inbox: Option<PtpInbox>,
-    pub(super) wakes: Wakes,
     pub(super) limiter: Limiter,
     pub(super) counts: Counts,
     pub(super) state: StateFile,
@@ -162,9 +161,8 @@ impl Daemon {
             followers: Followers::default(),
             serving,
             key_server: None,
-            instruments: Instruments::new(parts.wakes.clone(), parts.interfaces, ptp),
+            instruments: Instruments::new(parts.wakes, parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
-            wakes: parts.wakes,
             limiter: Limiter::default(),
             counts: Counts::default(),
             state: parts.state,

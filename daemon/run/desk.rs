@@ -21,6 +21,8 @@ use crate::measure::{Port, PortId};
 
 /// A transmit stamp that has not come by then is lost.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What comes here is carried by it.
+const TRANSPORT: Transport = Transport::Ptp;
 /// Replies whose transmit stamp is awaited. The kernel gives it within microseconds.
 const AWAITED: usize = 256;
 
@@ -47,18 +49,13 @@ pub(super) struct Answering<'a> {
 
 /// How a request came, and how its reply goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Carried<'m> {
-    /// The datagram is the packet.
-    Plain,
-    /// Over PTP.
-    OverPtp {
-        /// What was read from the message.
-        request: over_ptp::Message<'m>,
-        /// The reply's domain.
-        domain: u8,
-        /// The number of the reply's message.
-        sequence: u16,
-    },
+pub(super) struct Carried<'m> {
+    /// What was read from the message.
+    pub(super) request: over_ptp::Message<'m>,
+    /// The reply's domain.
+    pub(super) domain: u8,
+    /// The number of the reply's message.
+    pub(super) sequence: u16,
 }
 
 /// The protocol, and the replies whose stamps are awaited.
@@ -119,11 +116,9 @@ impl Desk {
         if message.truncated {
             return None;
         }
-        let (mut rx, kind) = answering
-            .stamper
-            .arrival(message, carried.transport(), window);
+        let (mut rx, kind) = answering.stamper.arrival(message, TRANSPORT, window);
         rx.correction = carried.correction(rx.correction);
-        let packet = carried.packet(message);
+        let packet = carried.request.packet;
         let mut buffer = self.buffer.take().unwrap_or_default();
         let (system, entropy) = (answering.variables, &mut *answering.entropy);
         let reply = self.server.handle(packet, rx, system, entropy, &mut buffer);
@@ -157,12 +152,7 @@ impl Desk {
     ) {
         let wanted = reply.tx_stamp_wanted();
         let now = stamper.clock.now();
-        let payload = match carried {
-            Carried::Plain => reply.write(now),
-            Carried::OverPtp {
-                domain, sequence, ..
-            } => reply.write_over_ptp(now, (domain, sequence)),
-        };
+        let payload = reply.write_over_ptp(now, (carried.domain, carried.sequence));
         let sent = Sent::at(raw_now(), stamper.clock.timescale());
         match transmit(port, request, payload, wanted.is_some()) {
             Ok(id) => {
@@ -175,7 +165,7 @@ impl Desk {
                         id,
                         key,
                         sent,
-                        transport: carried.transport(),
+                        transport: TRANSPORT,
                         interface: None,
                         received,
                     });
@@ -190,7 +180,6 @@ impl Desk {
         &mut self,
         port: PortId,
         stamp: &TxStamp<'_>,
-        transport: Transport,
         stamper: &mut Stamper<'_>,
         window: &Window,
     ) {
@@ -201,7 +190,7 @@ impl Desk {
         let awaited = &mut self.awaited[at];
         awaited.interface = stamp.ifindex.or(awaited.interface);
         let about = (awaited.sent, awaited.received);
-        let left = stamper.departure(stamp, about, transport, window);
+        let left = stamper.departure(stamp, about, TRANSPORT, window);
         if let Some(left) = left.at {
             self.server.transmitted(awaited.key, left);
         }
@@ -211,31 +200,14 @@ impl Desk {
     }
 }
 
-impl<'m> Carried<'m> {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Plain => Transport::Udp,
-            Self::OverPtp { .. } => Transport::Ptp,
-        }
-    }
-
-    /// The NTP packet.
-    const fn packet<'p>(self, message: &Message<'p>) -> &'p [u8]
-    where
-        'm: 'p,
-    {
-        match self {
-            Self::Plain => message.payload,
-            Self::OverPtp { request, .. } => request.packet,
-        }
-    }
-
+impl Carried<'_> {
     /// All that the way cost: the time of the `frame`, and what switches say they kept it. Without
     /// the one the other is not told: the client could not make use of it (RFC 10030).
     fn correction(self, frame: Duration) -> Duration {
-        match self {
-            Self::OverPtp { request, .. } if frame > Duration::ZERO => frame + request.correction,
-            _ => frame,
+        if frame > Duration::ZERO {
+            frame + self.request.correction
+        } else {
+            frame
         }
     }
 }

@@ -24,6 +24,7 @@ mod refclocks;
 mod reload;
 mod restore;
 mod serve;
+mod served;
 mod sessions;
 mod sources;
 mod stamping;

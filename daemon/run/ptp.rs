@@ -1,7 +1,7 @@
 //! NTP over PTP (RFC 10030): one port for those we ask and for those who ask us.
 
 use clockwright_discipline::SourceId;
-use clockwright_ntp::{Mode, SystemVariables, Transport, over_ptp};
+use clockwright_ntp::{Mode, SystemVariables, over_ptp};
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{ErrorQueue, Message, QueueItem, RecvBatch};
 use tracing::{info, warn};
@@ -142,7 +142,7 @@ impl Daemon {
                     interfaces,
                 };
                 let desk = &mut self.serving.desk;
-                desk.stamped(id, &stamp, Transport::Ptp, &mut stamper, window);
+                desk.stamped(id, &stamp, &mut stamper, window);
             }
         }
     }
@@ -189,7 +189,7 @@ impl Daemon {
         variables: &SystemVariables,
         window: &Window,
     ) {
-        let carried = Carried::OverPtp {
+        let carried = Carried {
             request,
             domain: self.instruments.ptp.domain(),
             sequence: self.instruments.ptp.next_sequence(),

@@ -8,9 +8,9 @@ use clockwright_sys::clock::raw_now;
 use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
-use crate::serve::ListenError;
 use crate::config::{Changes, ClockConfig, Config, Invalid};
 use crate::nts::server::KeError;
+use crate::serve::ListenError;
 
 /// Keys that only count when the daemon starts.
 const AT_START_ONLY: [&str; 6] = [

@@ -20,6 +20,7 @@ use crate::serve::about::About;
 use crate::serve::board::{Need, Needs};
 use crate::serve::policy::Policy;
 use crate::serve::posted::Posted;
+use crate::serve::rate::{ClientTable, Prefixes};
 use crate::serve::smear::{LeapKind, Smear};
 use crate::serve::{ListenError, Plan, Service};
 
@@ -84,6 +85,18 @@ impl Serving {
         self.service.board().stepped();
     }
 
+    /// What the tables of one worker take, octets.
+    pub(super) fn octets_of_a_worker(&self) -> u64 {
+        let clients = ClientTable::octets(self.policy.clients);
+        let replies = clockwright_ntp::Server::octets(self.policy.replies);
+        u64::try_from(clients + replies).unwrap_or(u64::MAX)
+    }
+
+    /// Which addresses are one client.
+    pub(super) fn prefixes(&self) -> Prefixes {
+        self.policy.prefixes
+    }
+
     /// Cookies are made and opened with these from now on.
     pub(super) fn set_cookie_keys(&mut self, keys: Option<Arc<CookieKeys>>) {
         self.desk.server.set_cookie_keys(keys.as_deref());
@@ -144,7 +157,11 @@ impl Daemon {
     /// Knows of a leap second that is to be smeared from its day's beginning, before the smear's, to
     /// the smear's end, when nobody announces it any more.
     fn follow_leap_second(&mut self, about: &About) {
-        let smears = self.config.server.as_ref().is_some_and(|it| it.smear.is_some());
+        let smears = self
+            .config
+            .server
+            .as_ref()
+            .is_some_and(|it| it.smear.is_some());
         let now = about.now;
         let smear = &mut self.serving.smear;
         if !smears || smear.is_some_and(|smear| smear.is_over(now)) {

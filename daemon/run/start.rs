@@ -14,7 +14,6 @@ use super::daemon::{Daemon, Finding, Parts};
 use super::logging::LevelSwitch;
 use super::reload::{max_slew, step_policy};
 use super::restore::{RTCS, restore, rtcs_of};
-use crate::serve::ListenError;
 use super::sessions::SessionsFile;
 use super::state::{Kept, StateFile};
 use crate::cli::RunArgs;
@@ -24,6 +23,7 @@ use crate::control::{ClockName, ControlError, ControlSocket, Steering};
 use crate::interfaces::{Access, Interfaces, Policy};
 use crate::measure::Wakes;
 use crate::nts::server::KeError;
+use crate::serve::ListenError;
 
 /// Why the daemon cannot run.
 #[derive(Debug)]

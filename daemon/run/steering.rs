@@ -15,11 +15,11 @@ use super::daemon::Daemon;
 use super::leap;
 use super::notify;
 use super::refclocks::Attached;
-use crate::serve::about::About;
-use crate::serve::reference;
 use crate::clock::{EARLIEST, shown_at};
 use crate::control::ClockName;
 use crate::output::si::{signed, span};
+use crate::serve::about::About;
+use crate::serve::reference;
 
 /// What the kernel can be told at most.
 const LARGEST_ERROR: Duration = Duration::from_secs(16);

@@ -30,8 +30,8 @@ impl View for RefCell<Daemon> {
         self.borrow().auth_entries()
     }
 
-    fn server(&self) -> ServerReport {
-        self.borrow().server_report()
+    fn server(&self, talkers: u32) -> ServerReport {
+        self.borrow().server_report(talkers)
     }
 
     fn timestamps(&self) -> TimestampsReport {

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration as StdDuration;
 
 use clockwright_ntp::{
-    Entropy as _, Leap, Reply, ReplyBuffer, Server, ServerConfig as Protocol,
-    SystemVariables, TxKey, claims_nts,
+    Entropy as _, Leap, Reply, ReplyBuffer, Server, ServerConfig as Protocol, SystemVariables,
+    TxKey, claims_nts,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{
@@ -151,7 +151,10 @@ impl Answerer {
         }
         let window = posted.window();
         let Some(smear) = self.smear(shared, posted, &window) else {
-            shared.counters.untimely.add(requests.messages().count() as u64);
+            shared
+                .counters
+                .untimely
+                .add(requests.messages().count() as u64);
             return;
         };
         let moment = Moment {
@@ -223,7 +226,8 @@ impl Answerer {
             shared.counters.too_long.bump();
             return None;
         }
-        let (mut rx, kind) = stamping::arrival(shared, posted, message, moment.window, &mut self.notable);
+        let (mut rx, kind) =
+            stamping::arrival(shared, posted, message, moment.window, &mut self.notable);
         rx.at += moment.smear;
         let secured = posted.cookie_keys.is_some() && claims_nts(message.payload);
         let client = posted.policy.prefixes.client(peer);
@@ -237,14 +241,19 @@ impl Answerer {
                 }
                 Verdict::Kiss => {
                     let entropy = &mut self.entropy;
-                    let kiss = self.server.slow_down(message.payload, rx.at, system, entropy, buffer);
+                    let kiss =
+                        self.server
+                            .slow_down(message.payload, rx.at, system, entropy, buffer);
                     return Some(self.pending(message, kiss.ok()?, kind));
                 }
             }
         }
         let before = self.server.statistics().nts;
         let entropy = &mut self.entropy;
-        let reply = self.server.handle(message.payload, rx, system, entropy, buffer).ok()?;
+        let reply = self
+            .server
+            .handle(message.payload, rx, system, entropy, buffer)
+            .ok()?;
         if secured {
             // Who has proven who he is has a limit of his own, which nobody else can use up.
             let (bucket, limit) = if self.server.statistics().nts != before {
@@ -273,7 +282,8 @@ impl Answerer {
             self.entropy.fill(&mut random);
         }
         let random = u32::from_ne_bytes(random);
-        self.clients.note(client, bucket, moment.micros, limit, random)
+        self.clients
+            .note(client, bucket, moment.micros, limit, random)
     }
 
     fn pending<'b>(&self, message: &Message<'_>, reply: Reply<'b>, kind: StampKind) -> Pending<'b> {
@@ -426,7 +436,9 @@ impl Answerer {
 /// Can it be a request? Others are not counted for a client, as they may be anybody's.
 fn is_request(payload: &[u8]) -> bool {
     // Modes 1 and 3.
-    payload.first().is_some_and(|flags| matches!(flags & 7, 1 | 3))
+    payload
+        .first()
+        .is_some_and(|flags| matches!(flags & 7, 1 | 3))
 }
 
 /// An empty table of so many clients.

@@ -35,7 +35,13 @@ pub(super) fn arrival(
         let arrived = posted.sight.arrived(message, window);
         if let Some(stamp) = arrived.arrival.stamps.get(StampKind::Hardware) {
             counters.rx_hardware.bump();
-            count(shared, Direction::Receive, interface, StampKind::Hardware, None);
+            count(
+                shared,
+                Direction::Receive,
+                interface,
+                StampKind::Hardware,
+                None,
+            );
             let received = Received {
                 at: posted.shown.time_at(stamp.at, window),
                 correction: arrived.arrival.frame,

@@ -127,6 +127,23 @@ counters! {
     replaced,
 }
 
+impl Counts {
+    /// Adds what the protocol has counted elsewhere.
+    pub(crate) const fn add_protocol(&mut self, counted: &ServerStatistics) {
+        self.basic += counted.basic;
+        self.interleaved += counted.interleaved;
+        self.authenticated += counted.nts;
+        self.naks += counted.nts_naks;
+        self.too_short += counted.too_short;
+        self.version += counted.version;
+        self.mode += counted.mode;
+        self.framing += counted.framing;
+        self.nts_malformed += counted.nts_malformed;
+        self.unknown_key += counted.unknown_key;
+        self.tx_implausible += counted.implausible_stamps;
+    }
+}
+
 impl Counters {
     /// Takes over what the protocol has counted.
     pub(crate) fn take_over(&self, server: &Server) {
@@ -252,13 +269,14 @@ impl Place {
             (Direction::Receive, &self.received),
         ];
         lanes.into_iter().flat_map(move |(direction, lane)| {
-            lane.outcomes().map(move |(kind, fallback, packets)| Outcome {
-                interface,
-                direction,
-                kind,
-                fallback,
-                packets,
-            })
+            lane.outcomes()
+                .map(move |(kind, fallback, packets)| Outcome {
+                    interface,
+                    direction,
+                    kind,
+                    fallback,
+                    packets,
+                })
         })
     }
 }
@@ -267,13 +285,15 @@ impl Lane {
     fn outcomes(&self) -> impl Iterator<Item = (StampKind, Option<Fallback>, u64)> {
         let why = Implausible::from_bits(self.implausible.load(Ordering::Relaxed));
         KINDS.iter().zip(&self.counts).flat_map(move |(kind, row)| {
-            row.iter().enumerate().filter_map(move |(outcome, counter)| {
-                let packets = counter.get();
-                let fallback = outcome
-                    .checked_sub(1)
-                    .and_then(|index| Fallback::from_index(index, why));
-                (packets > 0).then_some((*kind, fallback, packets))
-            })
+            row.iter()
+                .enumerate()
+                .filter_map(move |(outcome, counter)| {
+                    let packets = counter.get();
+                    let fallback = outcome
+                        .checked_sub(1)
+                        .and_then(|index| Fallback::from_index(index, why));
+                    (packets > 0).then_some((*kind, fallback, packets))
+                })
         })
     }
 }

@@ -68,7 +68,7 @@ fn client(directory: &Path, port: u16) -> Host {
 }
 
 fn report(host: &Host) -> ServerReport {
-    View::server(&*host.daemon)
+    View::server(&*host.daemon, 0)
 }
 
 fn auth(host: &Host) -> AuthEntry {

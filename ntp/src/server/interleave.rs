@@ -56,6 +56,12 @@ impl ReplyTable {
         }
     }
 
+    /// What a table of `capacity` replies takes, octets.
+    pub(super) fn octets(capacity: usize) -> usize {
+        let capacity = capacity.min(MOST);
+        capacity * size_of::<Slot>() + capacity.next_power_of_two() * size_of::<u32>()
+    }
+
     /// How many replies it has room for.
     pub(super) const fn capacity(&self) -> usize {
         self.slots.len()

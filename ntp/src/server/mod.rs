@@ -98,6 +98,11 @@ impl Server {
         }
     }
 
+    /// What the memory for this many replies takes, octets.
+    pub fn octets(interleaved_capacity: usize) -> usize {
+        ReplyTable::octets(interleaved_capacity)
+    }
+
     /// Answers so from now on. With another capacity, what is remembered is forgotten.
     pub fn reconfigure(&mut self, config: ServerConfig) {
         if config.interleaved_capacity != self.replies.capacity() {
@@ -135,7 +140,9 @@ impl Server {
         if answer.kind == AnswerKind::Nak {
             count(&mut self.statistics.nts_naks);
             let code = KissCode::NtsNak;
-            return Ok(kiss(code, &request, rx.at, system, entropy, answer.end, buffer));
+            return Ok(kiss(
+                code, &request, rx.at, system, entropy, answer.end, buffer,
+            ));
         }
         let timing = self.time(&request, rx.at, system, entropy);
         count(match timing.transmit {
