@@ -227,12 +227,12 @@ impl Clients {
         if self.form == Form::Interleaved {
             remembered.copy_from_slice(&reply[RECEIVE..TRANSMIT]);
         }
-        if let Some(cipher) = &mut self.opens {
-            if self.counts.answered % VERIFY_EVERY == 1 {
-                let asked = &request.packet[HEADERS..];
-                let good = is_authentic(reply, asked, cipher, &mut self.scratch);
-                assert!(good, "a reply that is not authentic");
-            }
+        if let Some(cipher) = &mut self.opens
+            && self.counts.answered % VERIFY_EVERY == 1
+        {
+            let asked = &request.packet[HEADERS..];
+            let good = is_authentic(reply, asked, cipher, &mut self.scratch);
+            assert!(good, "a reply that is not authentic");
         }
         Some(sent)
     }

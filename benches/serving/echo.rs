@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 
-use crate::wire::LONGEST;
+use crate::wire::Buffers;
 
 /// The program's first argument where it is to be the echo.
 pub(crate) const ARGUMENT: &str = "echo";
@@ -24,7 +24,7 @@ pub(crate) fn run() {
     let descriptor = socket.as_raw_fd();
     let mut back = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut out = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-    let mut buffers = Box::new([[0; LONGEST]; BATCH]);
+    let Buffers(mut buffers) = Buffers::<BATCH>::new();
     let mut lengths = [0; BATCH];
     let mut addresses = [None; BATCH];
     loop {

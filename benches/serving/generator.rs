@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clockwright_ntp::nts::Session;
@@ -53,12 +53,12 @@ pub(crate) struct Order {
 }
 
 /// Does what it is told until there is nothing more.
-pub(crate) fn run(authority: PathBuf) {
+pub(crate) fn run(authority: &Path) {
     let mut sessions = BTreeMap::new();
     let mut ready: Option<(Clients, Wire)> = None;
     helper::obey(|command: Command| match command {
         Command::Warm(order) => {
-            let (mut clients, mut wire) = prepare(&order, &mut sessions, &authority);
+            let (mut clients, mut wire) = prepare(&order, &mut sessions, authority);
             let outcome = warm(&mut clients, &mut wire, &order);
             ready = Some((clients, wire));
             outcome

@@ -38,8 +38,8 @@ impl Latencies {
 /// Below [`PARTS`], each ns has its own count; above, each doubling has as many.
 fn index(ns: u64) -> usize {
     let doubling = u64::from(PARTS).max(ns).ilog2() - PARTS.ilog2();
-    let part = (ns >> doubling) as usize;
-    (doubling * PARTS) as usize + part
+    let index = u64::from(doubling * PARTS) + (ns >> doubling);
+    usize::try_from(index).unwrap_or(usize::MAX)
 }
 
 /// The middle of what is counted at an index, ns.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::time::TimeValLike as _;
+use nix::time::ClockId;
 use serde::{Deserialize, Serialize};
 
 use crate::clients::{Clients, Counts};
@@ -20,7 +22,7 @@ const REFILL: usize = 16;
 pub(crate) enum Pace {
     /// As fast as replies come, so many requests being under way.
     Closed(usize),
-    /// So many a second, evenly spread: each as soon as it is due.
+    /// So many a second, evenly spread: each as soon as it is due, or not at all.
     Open(u32),
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     /// From the first request to the last reply, s.
     pub(crate) seconds: f64,
+    /// The share of that time in which this side had its CPU: it never sleeps, so the rest went to others.
+    pub(crate) presence: f64,
     /// From before sending to after receiving, us.
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -55,8 +59,10 @@ pub(crate) fn run(
     clients.counts = Counts::default();
     let mut latencies = Latencies::new();
     let (patience, end) = (ns(PATIENCE), ns(time));
+    // `sent` counts what was skipped as well.
     let (mut sent, mut last, mut look) = (0, 0, 0);
     let mut received = 0;
+    let spent = spent_ns();
     let start = Instant::now();
     loop {
         let now = ns(start.elapsed());
@@ -66,7 +72,12 @@ pub(crate) fn run(
                     more if more < REFILL && received > 0 => 0,
                     more => more,
                 },
-                Pace::Open(rate) => due(rate, now).saturating_sub(sent),
+                Pace::Open(rate) => {
+                    let due = due(rate, now);
+                    // After this side had to wait for its CPU, it does not make up for it in one go.
+                    sent = sent.max(due.saturating_sub(BATCH));
+                    due.saturating_sub(sent)
+                }
             };
             let more = more.min(clients.free()).min(BATCH);
             if more > 0 {
@@ -99,9 +110,16 @@ pub(crate) fn run(
         interleaved: clients.counts.interleaved,
         lost: clients.counts.lost,
         seconds: last as f64 * 1e-9,
+        presence: (spent_ns() - spent) as f64 / start.elapsed().as_nanos() as f64,
         p50_us: quantile(0.5),
         p99_us: quantile(0.99),
     }
+}
+
+/// CPU time of this process so far, ns.
+fn spent_ns() -> i64 {
+    let spent = ClockId::CLOCK_PROCESS_CPUTIME_ID.now();
+    spent.expect("read this process's clock").num_nanoseconds()
 }
 
 /// How many of so many a second are due after so many ns.

@@ -1,5 +1,43 @@
 //! What a server can do: our daemon, chronyd, ntpd-rs and a bare echo under the same load, in the same
 //! run.
+//!
+//! All of them run at the same time, each in a network namespace of its own, on CPU 0; a generator in
+//! another namespace, on CPU 1, is thousands of clients with an address each, and asks one server
+//! after the other, in rounds, each in the opposite order of the one before. Nobody's clock is
+//! touched. The echo is the least that a server can do: it receives 32 datagrams at a time, sends
+//! them back, and looks at nothing.
+//!
+//! The kinds of load (`SERVING_KINDS`):
+//!
+//! - `plain`: requests of the basic mode, as fast as replies come: a closed loop, `SERVING_WINDOW`
+//!   requests being under way.
+//! - `interleaved`: each client gives back the receive timestamp of the last reply to it (RFC 9769), so
+//!   that a server that remembers answers in interleaved mode. Every client has asked three times before
+//!   it counts.
+//! - `nts30`, `nts15`: authentic requests, for AES-128-GCM-SIV and AES-SIV-CMAC-256. The keys come from
+//!   the server, and cookies are used again and again; of 256 replies one is verified.
+//! - `plain-open`, `interleaved-open`, `nts30-open`, `nts15-open`: the same at a fixed rate
+//!   (`SERVING_RATE` a second), each request as soon as it is due: an open loop.
+//!
+//! What the columns say:
+//!
+//! - CPU is what the kernel counts for all threads and processes of a server. A datagram's way to a
+//!   socket is work of the sender's CPU on such cables, for all servers alike, which is why the
+//!   generator has another CPU: a request costs its server receiving it, and sending the reply as
+//!   far as the generator's socket. The generator never sleeps, so nobody pays for waking it.
+//! - "busy" is that CPU time through the time that passed. In a closed loop, a rate says what a
+//!   server can do only if this is close to 100; "generator present" is how much of its CPU the generator had.
+//!   Where others run on this machine, both are less, and only CPU a request can be
+//!   compared, or what follows from it: the requests that one second of CPU answers.
+//! - Latency is from before a request is sent to after its reply is received. In a closed loop it says
+//!   little more than the window through the rate.
+//! - A request is lost if it is not answered within 200 ms.
+//! - Ratios are medians of each round's ratios; those to the echo are to packets of the same length.
+//!
+//! From the environment: `SERVING_ROUNDS` (5), `SERVING_SECONDS` of each measurement (2),
+//! `SERVING_KINDS` and `SERVING_SERVERS` (lists with commas), `SERVING_ADDRESSES` (4000), `SERVING_WINDOW` (64),
+//! `SERVING_RATE` (10000), `SERVING_CPUS` of the servers (0; or 0,1 or 0-1), and `SERVING_WORKERS`, our daemon's
+//! `server.workers`, which is left out of its configuration if this is not set.
 
 #![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
 #![expect(
@@ -43,7 +81,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref() {
         Some(generator::ARGUMENT) => {
             let authority = arguments.next().expect("the file of the authority");
-            generator::run(authority.into());
+            generator::run(authority.as_ref());
             return ExitCode::SUCCESS;
         }
         Some(echo::ARGUMENT) => echo::run(),

@@ -1,6 +1,7 @@
 //! The table.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use crate::kind::Kind;
 use crate::load::Outcome;
@@ -15,7 +16,7 @@ pub(crate) struct Sample {
 }
 
 /// All samples, by the server's address, one for each round.
-pub(crate) struct Measured(BTreeMap<(Kind, std::net::Ipv4Addr), Vec<Sample>>);
+pub(crate) struct Measured(BTreeMap<(Kind, Ipv4Addr), Vec<Sample>>);
 
 impl Sample {
     /// Thousands answered a second.
@@ -60,9 +61,9 @@ impl Measured {
 pub(crate) fn print(servers: &Servers, kinds: &[Kind], measured: &Measured) {
     println!(
         "| load | server | k answered/s | busy, % | CPU a request, us | k requests/CPU s | p50, us | p99, us \
-         | interleaved, % | lost | rate : chronyd | CPU : chronyd | CPU : echo |"
+         | interleaved, % | lost | generator present, % | rate : chronyd | CPU : chronyd | CPU : echo |"
     );
-    println!("|{}", "---|".repeat(13));
+    println!("|{}", "---|".repeat(14));
     let of_program = |program| servers.targets.iter().find(|it| it.program == program);
     let (chronyd, echo) = (of_program(Program::Chronyd), of_program(Program::Echo));
     for kind in kinds {
@@ -100,6 +101,7 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         cell(middle(|sample| sample.outcome.p99_us), 1),
         cell(interleaved, 1),
         lost.to_string(),
+        cell(middle(|sample| sample.outcome.presence * 100.0), 0),
         cell(ratio(chronyd, Sample::rate), 2),
         cell(ratio(chronyd, Sample::cpu), 2),
         cell(ratio(echo, Sample::cpu), 2),

@@ -7,16 +7,18 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType, SockaddrIn, connect,
-    recvmmsg, sendmmsg, socket,
+    recvmmsg, sendmmsg, setsockopt, socket, sockopt,
 };
 
 /// The most datagrams sent or received at a time.
 pub(crate) const BATCH: usize = 64;
 /// The longest reply, octets.
-pub(crate) const LONGEST: usize = 1280;
+const LONGEST: usize = 1280;
 /// Octets of the headers of IPv4 and UDP.
 pub(crate) const HEADERS: usize = 28;
 const IPV4_HEADER: usize = 20;
+/// Octets of the kernel's buffer for replies, if it may be as large.
+const RECEIVE_BUFFER: usize = 4 << 20;
 const NTP_PORT: u16 = 123;
 
 /// Sends to one server from many addresses, and receives what comes back to any of them.
@@ -28,7 +30,7 @@ pub(crate) struct Wire {
     server: Ipv4Addr,
     out: MultiHeaders<SockaddrIn>,
     back: MultiHeaders<SockaddrIn>,
-    buffers: Box<[[u8; LONGEST]; BATCH]>,
+    buffers: Buffers<BATCH>,
 }
 
 impl Wire {
@@ -44,13 +46,15 @@ impl Wire {
         let address = SockaddrIn::from(SocketAddrV4::new(server, 0));
         connect(sender.as_raw_fd(), &address).expect("connect a raw socket");
         let receiver = UdpSocket::bind(("0.0.0.0", 0)).expect("open a socket");
+        // As much as any user may have: replies are not to be lost on this side.
+        setsockopt(&receiver, sockopt::RcvBuf, &RECEIVE_BUFFER).expect("have room for replies");
         Self {
             sender,
             receiver,
             server,
             out: MultiHeaders::preallocate(BATCH, None),
             back: MultiHeaders::preallocate(BATCH, None),
-            buffers: Box::new([[0; LONGEST]; BATCH]),
+            buffers: Buffers::new(),
         }
     }
 
@@ -105,6 +109,7 @@ impl Wire {
         let mut lengths = [0; BATCH];
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = self
             .buffers
+            .0
             .each_mut()
             .map(|buffer| [IoSliceMut::new(buffer)]);
         let received = recvmmsg(
@@ -122,10 +127,20 @@ impl Wire {
             Err(Errno::EAGAIN | Errno::EINTR) => 0,
             Err(error) => panic!("receive replies: {error}"),
         };
-        for (buffer, length) in self.buffers.iter().zip(lengths).take(count) {
+        for (buffer, length) in self.buffers.0.iter().zip(lengths).take(count) {
             take(&buffer[..length]);
         }
         count
+    }
+}
+
+/// Room for so many datagrams.
+pub(crate) struct Buffers<const COUNT: usize>(pub(crate) Box<[[u8; LONGEST]; COUNT]>);
+
+impl<const COUNT: usize> Buffers<COUNT> {
+    pub(crate) fn new() -> Self {
+        let buffers = vec![[0; LONGEST]; COUNT].into_boxed_slice();
+        Self(buffers.try_into().expect("as many as asked for"))
     }
 }
 
