@@ -31,6 +31,7 @@
 //!   compared, or what follows from it: the requests that one second of CPU answers.
 //! - Latency is from before a request is sent to after its reply is received. In a closed loop it says
 //!   little more than the window through the rate.
+//! - Memory is what is resident (`VmRSS`) of a server's first process, after the load.
 //! - A request is lost if it is not answered within 200 ms.
 //! - Ratios are medians of each round's ratios; those to the echo are to packets of the same length.
 //!
@@ -161,5 +162,9 @@ fn sample(
     let after = CpuClocks::of(target.process);
     assert!(outcome.answered > 0, "{} does not answer", target.name);
     let cpu_us = after.since_us(&before);
-    Ok(Sample { outcome, cpu_us })
+    Ok(Sample {
+        outcome,
+        cpu_us,
+        memory_mb: target.memory_mb(),
+    })
 }

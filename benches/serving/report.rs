@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::kind::Kind;
+use crate::kind::{Form, Kind};
 use crate::load::Outcome;
 use crate::servers::{Program, Servers, Target};
 
@@ -13,6 +13,8 @@ pub(crate) struct Sample {
     pub(crate) outcome: Outcome,
     /// CPU that the server's processes spent, us.
     pub(crate) cpu_us: f64,
+    /// Memory of the first of them afterwards, MB.
+    pub(crate) memory_mb: f64,
 }
 
 /// All samples, by the server's address, one for each round.
@@ -61,9 +63,9 @@ impl Measured {
 pub(crate) fn print(servers: &Servers, kinds: &[Kind], measured: &Measured) {
     println!(
         "| load | server | k answered/s | busy, % | CPU a request, us | k requests/CPU s | p50, us | p99, us \
-         | interleaved, % | lost | generator present, % | rate : chronyd | CPU : chronyd | CPU : echo |"
+         | interleaved, % | lost | memory, MB | generator present, % | rate : chronyd | CPU : chronyd | CPU : echo |"
     );
-    println!("|{}", "---|".repeat(14));
+    println!("|{}", "---|".repeat(15));
     let of_program = |program| servers.targets.iter().find(|it| it.program == program);
     let (chronyd, echo) = (of_program(Program::Chronyd), of_program(Program::Echo));
     for kind in kinds {
@@ -88,7 +90,8 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
     };
     let capacity = |sample: &Sample| 1e3 / sample.cpu();
-    let interleaved = middle(Sample::interleaved).filter(|share| *share > 0.0);
+    let is_told = kind.form == Form::Interleaved && target.program != Program::Echo;
+    let interleaved = middle(Sample::interleaved).filter(|_| is_told);
     let lost: u64 = samples.iter().map(|sample| sample.outcome.lost).sum();
     let cells = [
         kind.to_string(),
@@ -101,6 +104,7 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         cell(middle(|sample| sample.outcome.p99_us), 1),
         cell(interleaved, 1),
         lost.to_string(),
+        cell(middle(|sample| sample.memory_mb), 1),
         cell(middle(|sample| sample.outcome.presence * 100.0), 0),
         cell(ratio(chronyd, Sample::rate), 2),
         cell(ratio(chronyd, Sample::cpu), 2),

@@ -129,6 +129,17 @@ impl Servers {
     }
 }
 
+impl Target {
+    /// Resident memory of its first process, MB.
+    pub(crate) fn memory_mb(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process));
+        let status = status.expect("read the status of a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        kib.expect("the memory of a process") * 1.024e-3
+    }
+}
+
 impl Program {
     fn named(name: &str) -> Self {
         match name {
