@@ -74,7 +74,7 @@ use generator::{Command, Order};
 use kind::Kind;
 use load::Outcome;
 use report::{Measured, Sample};
-use servers::{Program, Servers, Target};
+use servers::{Servers, Target};
 use settings::{Cpus, Settings};
 
 fn main() -> ExitCode {
@@ -85,7 +85,8 @@ fn main() -> ExitCode {
             generator::run(authority.as_ref());
             return ExitCode::SUCCESS;
         }
-        Some(echo::ARGUMENT) => echo::run(),
+        Some(echo::ARGUMENT) => echo::run(false),
+        Some(echo::STAMPING_ARGUMENT) => echo::run(true),
         _ => {}
     }
     let settings = Settings::read();
@@ -136,7 +137,7 @@ fn order(settings: &Settings, servers: &Servers, target: &Target, kind: Kind) ->
     Some(Order {
         server: target.address,
         form: kind.form,
-        is_echo: target.program == Program::Echo,
+        is_echo: target.program.is_echo(),
         keys_of: servers.keys_of(target, kind.form)?,
         addresses: settings.addresses,
         window: settings.window,

@@ -90,7 +90,7 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
     };
     let capacity = |sample: &Sample| 1e3 / sample.cpu();
-    let is_told = kind.form == Form::Interleaved && target.program != Program::Echo;
+    let is_told = kind.form == Form::Interleaved && !target.program.is_echo();
     let interleaved = middle(Sample::interleaved).filter(|_| is_told);
     let lost: u64 = samples.iter().map(|sample| sample.outcome.lost).sum();
     let cells = [

@@ -26,6 +26,9 @@ use crate::support::wait::wait_for;
 /// How long one may take to answer after its start.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Their names, for messages.
+const NAMES: &str = "clockwright, chronyd, ntpd-rs, echo, stamping-echo";
+
 /// All of them, and the network. Dropped in this order: processes before what they stand on.
 pub(crate) struct Servers {
     pub(crate) targets: Vec<Target>,
@@ -40,6 +43,7 @@ pub(crate) enum Program {
     Chronyd,
     NtpdRs,
     Echo,
+    StampingEcho,
 }
 
 /// A server that is measured.
@@ -120,11 +124,11 @@ impl Servers {
     /// With whom keys are established for requests to this one: the echo has none of its own, and gets
     /// packets made for another.
     pub(crate) fn keys_of(&self, target: &Target, form: Form) -> Option<Ipv4Addr> {
-        if target.program != Program::Echo || form.algorithm().is_none() {
+        if !target.program.is_echo() || form.algorithm().is_none() {
             return Some(target.address);
         }
         let mut others = self.targets.iter();
-        let other = others.find(|it| it.program != Program::Echo && it.program.has(form));
+        let other = others.find(|it| !it.program.is_echo() && it.program.has(form));
         other.map(|it| it.address)
     }
 }
@@ -147,10 +151,16 @@ impl Program {
             "chronyd" => Self::Chronyd,
             "ntpd-rs" => Self::NtpdRs,
             "echo" => Self::Echo,
+            "stamping-echo" => Self::StampingEcho,
             _ => {
-                panic!("there is no server {name:?}; there are clockwright, chronyd, ntpd-rs, echo")
+                panic!("there is no server {name:?}; there are {NAMES}")
             }
         }
+    }
+
+    /// Does it give back what it gets?
+    pub(crate) fn is_echo(self) -> bool {
+        matches!(self, Self::Echo | Self::StampingEcho)
     }
 
     /// Does it answer such requests as they are meant? ntpd-rs knows neither interleaved mode nor
@@ -165,6 +175,7 @@ impl Program {
             Self::Chronyd => version(peer::tool("newest/chronyd").arg("--version")),
             Self::NtpdRs => version(peer::tool("newest/ntp-daemon").arg("--version")),
             Self::Echo => "bare echo".to_owned(),
+            Self::StampingEcho => "echo with stamps".to_owned(),
         }
     }
 
@@ -189,11 +200,15 @@ impl Program {
                 let daemon = NtpdRs::start(host, directory, "ntpd-rs", &lines);
                 (daemon.id(), Running::NtpdRs(daemon))
             }
-            Self::Echo => {
+            Self::Echo | Self::StampingEcho => {
+                let argument = match self {
+                    Self::StampingEcho => echo::STAMPING_ARGUMENT,
+                    _ => echo::ARGUMENT,
+                };
                 let program = env::current_exe().expect("know this program's file");
                 let mut command = host.command(&program);
-                let log = directory.path("echo.log");
-                let process = Process::start("echo", command.arg(echo::ARGUMENT), &log);
+                let log = directory.path(&format!("{argument}.log"));
+                let process = Process::start("echo", command.arg(argument), &log);
                 (process.id(), Running::Process(process))
             }
         }
