@@ -35,6 +35,11 @@
 //! - A request is lost if it is not answered within 200 ms.
 //! - Ratios are medians of each round's ratios; those to the echo are to packets of the same length.
 //!
+//! Where others run on this machine, `chrt --rr 1` before the program lets the servers and the generator
+//! go first (all but a twentieth of the time, which the kernel keeps for others); build it before.
+//! `stamping-echo`, which runs only if it is asked for, is an echo with receive stamps and addresses: no
+//! server that tells the time can cost less.
+//!
 //! From the environment: `SERVING_ROUNDS` (5), `SERVING_SECONDS` of each measurement (2),
 //! `SERVING_KINDS` and `SERVING_SERVERS` (lists with commas), `SERVING_ADDRESSES` (4000), `SERVING_WINDOW` (64),
 //! `SERVING_RATE` (10000), `SERVING_CPUS` of the servers (0; or 0,1 or 0-1), and `SERVING_WORKERS`, our daemon's
