@@ -115,6 +115,8 @@ impl Daemon {
     /// # Errors
     /// An address cannot be served on; then nothing has changed.
     pub(super) fn serve(&mut self, server: Option<&ServerConfig>) -> Result<(), ListenError> {
+        let stamping = self.instruments.interfaces.stamping();
+        self.serving.service.set_stamping(stamping);
         self.serving.service.serve(&Plan::new(server))?;
         self.serving.policy = Arc::new(policy(server));
         self.post();
@@ -133,6 +135,7 @@ impl Daemon {
         if self.serving.seen != interfaces.version() {
             self.serving.seen = interfaces.version();
             self.serving.sight = Arc::new(interfaces.sight(&self.serving.sight));
+            self.serving.service.set_stamping(interfaces.stamping());
         }
         let now = raw_now();
         let server = self.config.server.as_ref();

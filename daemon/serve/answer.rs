@@ -6,7 +6,7 @@ use std::time::Duration as StdDuration;
 
 use clockwright_ntp::{
     Entropy as _, Leap, Reply, ReplyBuffer, Server, ServerConfig as Protocol, SystemVariables,
-    TxKey, claims_nts,
+    claims_nts,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{
@@ -14,7 +14,7 @@ use clockwright_sys::socket::{
 };
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
 
-use super::awaited::AwaitedReplies;
+use super::awaited::{AwaitedReplies, Wanted};
 use super::board::Reader;
 use super::pace::ReplyPace;
 use super::posted::{Posted, VARIABLES_FRESH_FOR};
@@ -59,7 +59,7 @@ struct Pending<'b> {
     reply: Reply<'b>,
     to: SocketAddr,
     from: Option<LocalAddress>,
-    stamp: Option<(TxKey, StampKind)>,
+    stamp: Option<Wanted>,
 }
 
 /// The clocks, read for a batch.
@@ -288,7 +288,11 @@ impl Answerer {
 
     fn pending<'b>(&self, message: &Message<'_>, reply: Reply<'b>, kind: StampKind) -> Pending<'b> {
         Pending {
-            stamp: reply.tx_stamp_wanted().map(|key| (key, kind)),
+            stamp: reply.tx_stamp_wanted().map(|key| Wanted {
+                key,
+                received: kind,
+                interface: message.local.map(|local| local.ifindex),
+            }),
             reply,
             to: message.source,
             from: message
@@ -366,7 +370,7 @@ impl Answerer {
         &mut self,
         shared: &Shared,
         posted: &Posted,
-        stamps: &[Option<(TxKey, StampKind)>],
+        stamps: &[Option<Wanted>],
         sent: Timestamp<Raw>,
     ) {
         for (index, stamp) in stamps.iter().enumerate() {

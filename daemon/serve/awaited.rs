@@ -23,10 +23,21 @@ pub(crate) struct Awaited {
     pub(crate) sent: Sent,
     /// The kind of the request's receive stamp, which the reply's is to match.
     pub(crate) received: StampKind,
-    /// The interface it left by, once the kernel's stamp has told, and the NIC's is awaited.
+    /// The interface it left by, where stamps tell; else the one that the request came by.
     pub(crate) interface: Option<u32>,
     /// Has its last stamp come?
     done: bool,
+}
+
+/// A reply whose transmit stamp is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// By which the protocol knows it.
+    pub(crate) key: TxKey,
+    /// The kind of the request's receive stamp.
+    pub(crate) received: StampKind,
+    /// The interface that the request came by.
+    pub(crate) interface: Option<u32>,
 }
 
 /// All of them, in the order in which they were sent. Bounded; the oldest is given up first.
@@ -54,7 +65,11 @@ impl AwaitedReplies {
     pub(crate) fn push(
         &mut self,
         id: TxId,
-        (key, received): (TxKey, StampKind),
+        Wanted {
+            key,
+            received,
+            interface,
+        }: Wanted,
         sent: Sent,
     ) -> Option<Awaited> {
         let full = self.queue.len() == MOST;
@@ -67,7 +82,7 @@ impl AwaitedReplies {
             key,
             sent,
             received,
-            interface: None,
+            interface,
             done: false,
         });
         given_up

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
-use clockwright_sys::socket::{Options, UdpSocket};
+use clockwright_sys::socket::{Options, Stamping, UdpSocket};
 
 use super::answer::new_table;
 use super::board::{Board, Reader};
 use super::tally::{Counters, Counts, Outcome, StampTally};
 use super::worker::{Shared, Worker};
 use super::{ListenError, Place};
-use crate::interfaces::Interfaces;
 
 /// Octets that the kernel keeps of requests that wait and of stamps: some two thousand requests,
 /// which a worker answers in ten milliseconds. More would be answered too late to be of use.
@@ -30,13 +29,14 @@ pub(super) fn open(
     place: &Place,
     workers: Range<u16>,
     dscp: u8,
+    stamping: Stamping,
 ) -> Result<Vec<Arc<UdpSocket>>, ListenError> {
     let address = place.address;
     let fail = |error| ListenError { address, error };
     if workers.start == 0 && !workers.is_empty() {
         check_free(address).map_err(fail)?;
     }
-    let mut options = options(address, dscp);
+    let mut options = options(address, dscp, stamping);
     let mut sockets = Vec::new();
     for _ in workers {
         let socket = UdpSocket::open(&options).map_err(fail)?;
@@ -57,9 +57,9 @@ fn check_free(address: SocketAddr) -> io::Result<()> {
     .map(drop)
 }
 
-fn options(address: SocketAddr, dscp: u8) -> Options {
+fn options(address: SocketAddr, dscp: u8, stamping: Stamping) -> Options {
     Options {
-        stamping: Interfaces::HARDWARE,
+        stamping,
         reuse_port: true,
         // The address may come up after the daemon does.
         freebind: true,
@@ -153,9 +153,22 @@ impl Group {
         }
     }
 
+    /// Has packets stamped by these means.
+    pub(super) fn set_stamping(&self, stamping: Stamping) {
+        for running in &self.workers {
+            if let Err(error) = running.socket.set_stamping(stamping) {
+                tracing::warn!(
+                    "{}: packets cannot be stamped otherwise than before: {error}",
+                    self.place.address
+                );
+            }
+        }
+    }
+
     /// Has clients steered to workers by their addresses.
     pub(super) fn steer(&self, seed: u32) {
-        let Some(first) = self.workers.first() else {
+        // One alone gets everything as it is.
+        let Some(first) = self.workers.first().filter(|_| self.size() > 1) else {
             return;
         };
         if let Err(error) = first.socket.steer(self.size(), seed) {

@@ -35,6 +35,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use clockwright_ntp::Entropy as _;
+use clockwright_sys::socket::Stamping;
 
 use crate::config::ServerConfig;
 use crate::measure::OsEntropy;
@@ -103,6 +104,8 @@ pub(crate) struct Service {
     past: Counts,
     /// Decides which worker a client gets.
     seed: u32,
+    /// By what means packets are stamped.
+    stamping: Stamping,
 }
 
 impl Service {
@@ -115,6 +118,7 @@ impl Service {
             groups: Vec::new(),
             past: Counts::default(),
             seed: u32::from_ne_bytes(seed),
+            stamping: Stamping::KERNEL,
         }
     }
 
@@ -132,7 +136,12 @@ impl Service {
         for place in &plan.places {
             let running = self.groups.iter().find(|group| group.place() == *place);
             let begun = running.map_or(0, Group::size);
-            opened.push(group::open(place, begun..plan.workers, plan.dscp)?);
+            opened.push(group::open(
+                place,
+                begun..plan.workers,
+                plan.dscp,
+                self.stamping,
+            )?);
         }
         let mut before = std::mem::take(&mut self.groups);
         for (place, sockets) in plan.places.iter().zip(opened) {
@@ -148,6 +157,16 @@ impl Service {
             self.past += gone.shrink(0);
         }
         Ok(())
+    }
+
+    /// Has packets stamped by these means from now on.
+    pub(crate) fn set_stamping(&mut self, stamping: Stamping) {
+        if self.stamping != stamping {
+            self.stamping = stamping;
+            for group in &self.groups {
+                group.set_stamping(stamping);
+            }
+        }
     }
 
     /// Where requests are answered, IPv4 first; with the number of workers.

@@ -85,9 +85,10 @@ pub(super) fn departure(
         if !expected {
             shared.counters.tx_kernel.bump();
             let reason = |index| posted.sight.reason(Direction::Transmit, index);
-            let fallback = stamp.ifindex.and_then(reason);
+            let interface = stamp.ifindex.or(reply.interface);
+            let fallback = interface.and_then(reason);
             let kind = StampKind::Kernel;
-            count(shared, Direction::Transmit, stamp.ifindex, kind, fallback);
+            count(shared, Direction::Transmit, interface, kind, fallback);
         }
         let kernel = stamp.kernel;
         return Left {

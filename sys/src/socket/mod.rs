@@ -22,6 +22,8 @@ mod steer;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{SockaddrStorage, bind, connect, getsockname};
@@ -83,15 +85,22 @@ impl LocalAddress {
 /// A UDP socket that stamps what it sends and receives.
 ///
 /// An IPv6 socket is IPv6 only, so that each family's addresses stay themselves. Datagrams are
-/// never fragmented by this host, and path-MTU messages are not believed
-/// (`IP_PMTUDISC_INTERFACE`), which closes the fragment-injection attack on NTP.
+/// never fragmented, by this host or on the way, and path-MTU messages are not believed
+/// (`IP_PMTUDISC_PROBE`), which closes the fragment-injection attack on NTP. Nor has the kernel to
+/// find a number for each that no fragment of another has.
 #[derive(Debug)]
 pub struct UdpSocket {
     fd: OwnedFd,
     family: Family,
-    stamping: Stamping,
+    /// What the kernel can stamp.
+    features: Features,
+    stamping: Mutex<Stamping>,
     /// The value of `SO_TIMESTAMPING`.
-    flags: u32,
+    flags: AtomicU32,
+    /// The same of a datagram to be stamped; 0: none is.
+    transmit_flags: AtomicU32,
+    /// For which sent datagrams.
+    transmit: TransmitStamps,
     ids: Ids,
     report_errors: bool,
 }
@@ -126,8 +135,11 @@ impl UdpSocket {
         let socket = Self {
             fd: option::open(family.number(), options.nonblocking)?,
             family,
-            stamping,
-            flags: stamping.socket_flags(features),
+            features,
+            stamping: Mutex::new(stamping),
+            flags: AtomicU32::new(stamping.socket_flags(features)),
+            transmit_flags: AtomicU32::new(stamping.transmit_flags()),
+            transmit: stamping.transmit,
             ids: if features.own_ids {
                 Ids::Own(OwnIds::new())
             } else {
@@ -180,7 +192,31 @@ impl UdpSocket {
 
     /// What this socket stamps: what was asked for, less what the kernel cannot do.
     pub fn stamping(&self) -> Stamping {
-        self.stamping
+        *self.stamping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stamps by other means from now on: with or without the NIC, the packet coming back or not. For
+    /// which sent datagrams stays as it is.
+    ///
+    /// # Errors
+    /// The kernel's; then nothing has changed.
+    pub fn set_stamping(&self, stamping: Stamping) -> io::Result<()> {
+        let wanted = Stamping {
+            transmit: self.transmit,
+            ..stamping
+        };
+        let wanted = wanted.limited_to(self.features);
+        let mut now = self.stamping.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == wanted {
+            return Ok(());
+        }
+        let flags = wanted.socket_flags(self.features);
+        option::set_timestamping(self.as_fd(), flags)?;
+        self.flags.store(flags, Ordering::Relaxed);
+        self.transmit_flags
+            .store(wanted.transmit_flags(), Ordering::Relaxed);
+        *now = wanted;
+        Ok(())
     }
 
     /// Receives as many datagrams as wait and fit into `batch`; returns their number, 0 when none
@@ -338,8 +374,9 @@ impl UdpSocket {
                 device.as_bytes(),
             )?;
         }
-        if self.flags != 0 {
-            option::set_timestamping(fd, self.flags)?;
+        let flags = self.flags.load(Ordering::Relaxed);
+        if flags != 0 {
+            option::set_timestamping(fd, flags)?;
         }
         Ok(())
     }
@@ -351,7 +388,7 @@ impl UdpSocket {
         let freebind = libc::c_int::from(options.freebind);
         let v4 = [
             (libc::IP_PKTINFO, 1),
-            (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_INTERFACE),
+            (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
             (libc::IP_TOS, tos),
             (libc::IP_RECVERR, own_errors),
             (libc::IP_FREEBIND, freebind),
@@ -359,7 +396,7 @@ impl UdpSocket {
         let v6 = [
             (libc::IPV6_V6ONLY, 1),
             (libc::IPV6_RECVPKTINFO, 1),
-            (libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_INTERFACE),
+            (libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
             (libc::IPV6_TCLASS, tos),
             (libc::IPV6_RECVERR, own_errors),
             (libc::IPV6_FREEBIND, freebind),
@@ -377,7 +414,7 @@ impl UdpSocket {
 
     /// Will a datagram sent with `stamp` be stamped?
     fn wants_stamp(&self, stamp: bool) -> bool {
-        match self.stamping.transmit {
+        match self.transmit {
             TransmitStamps::Off => false,
             TransmitStamps::PerPacket => stamp,
             TransmitStamps::EveryPacket => true,
@@ -386,8 +423,8 @@ impl UdpSocket {
 
     /// The stamp request in a datagram's control messages: none where the socket stamps all.
     fn stamp_request(&self) -> Option<u32> {
-        (self.stamping.transmit == TransmitStamps::PerPacket)
-            .then(|| self.stamping.transmit_flags())
+        (self.transmit == TransmitStamps::PerPacket)
+            .then(|| self.transmit_flags.load(Ordering::Relaxed))
     }
 
     fn send_one(
@@ -420,9 +457,10 @@ impl UdpSocket {
     /// Sets the kernel's count of stamped packets to zero: it does so when counting is switched
     /// on.
     fn restart_count(&self) -> io::Result<()> {
-        let without = self.flags & !crate::uapi::SOF_TIMESTAMPING_OPT_ID;
+        let flags = self.flags.load(Ordering::Relaxed);
+        let without = flags & !crate::uapi::SOF_TIMESTAMPING_OPT_ID;
         option::set_timestamping(self.as_fd(), without)?;
-        option::set_timestamping(self.as_fd(), self.flags)
+        option::set_timestamping(self.as_fd(), flags)
     }
 
     /// All datagrams in one system call.
