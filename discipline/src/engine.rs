@@ -10,6 +10,7 @@ use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
 use crate::filter::{LEAST_DRIFT, Prior, Verdict};
+use crate::orphan::{self, Held, Identities};
 use crate::part::{Reason, State};
 use crate::pi::Loop;
 use crate::poll;
@@ -113,6 +114,8 @@ struct Reference {
     upstream: Upstream,
     root_delay_s: f64,
     distance_s: f64,
+    /// How much further from UTC it may be by a suspect sample of the selected source, s.
+    doubt_s: f64,
     /// By how much sources without a voice have changed the frequency, s/s.
     pull: f64,
 }
@@ -120,6 +123,11 @@ struct Reference {
 impl Reference {
     /// How far UTC may be from the estimate at a later instant, s.
     fn distance_at(&self, at: Timestamp<Raw>) -> f64 {
+        self.doubt_s + self.settled_distance_at(at)
+    }
+
+    /// The same, should the suspect sample be wrong.
+    fn settled_distance_at(&self, at: Timestamp<Raw>) -> f64 {
         let age = (at - self.estimate.at).as_secs_f64().max(0.0);
         let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
         self.distance_s + 3.0 * more + (LEAST_DRIFT + self.pull) * age
@@ -131,6 +139,8 @@ impl Reference {
 #[derive(Debug, Clone, Copy)]
 pub struct Outlook {
     reference: Option<Reference>,
+    /// Is that an orphan?
+    orphan: bool,
     /// The state without a reference.
     unset: Status,
 }
@@ -154,6 +164,7 @@ impl Outlook {
                 16
             },
             selected: Some(reference.selected),
+            orphan: self.orphan,
             upstream: reference.upstream,
             offset_s,
             offset_sd_s: estimate.offset_sd_s(),
@@ -172,6 +183,9 @@ impl Outlook {
 #[derive(Debug)]
 pub struct Discipline {
     config: Config,
+    /// The stratum at which servers without a source serve their own clocks; `None`: no stratum
+    /// means that.
+    orphan: Option<u8>,
     sources: BTreeMap<SourceId, Source>,
     first_enough: Option<Timestamp<Raw>>,
     pi: Loop,
@@ -186,6 +200,7 @@ impl Discipline {
         let frequency = config.learnt.frequency;
         Self {
             config,
+            orphan: None,
             sources: BTreeMap::new(),
             first_enough: None,
             pi: Loop::new(frequency, config.max_slew),
@@ -200,6 +215,26 @@ impl Discipline {
         self.config.step = step;
         self.config.max_slew = max_slew;
         self.pi.set_max_slew(max_slew);
+    }
+
+    /// Says at which stratum servers without a source serve their own clocks. Of these *orphans*
+    /// only the one with the lowest reference id is followed, if it is below this host's own and
+    /// nobody knows better; sources above that stratum are not followed. `None`: no stratum is
+    /// treated like that.
+    pub fn set_orphan_stratum(&mut self, stratum: Option<u8>, now: Timestamp<Raw>) {
+        if self.orphan != stratum {
+            self.orphan = stratum;
+            self.judge_sources(now);
+        }
+    }
+
+    /// Says how a source and this host are named as references, as that source sees it; `None`:
+    /// that is not known. It counts from the next sample on. A source that names this host as its
+    /// reference is not followed.
+    pub fn set_identities(&mut self, id: SourceId, identities: Option<Identities>) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.identities = identities;
+        }
     }
 
     /// Adds a source that has said nothing yet. A source of the same id is replaced.
@@ -230,6 +265,7 @@ impl Discipline {
     /// Forgets a source.
     pub fn remove_source(&mut self, id: SourceId) {
         self.sources.remove(&id);
+        self.leave_lost_orphan();
     }
 
     /// Starts afresh: the host slept or was moved, so the oscillator has lost count of time. What
@@ -257,6 +293,7 @@ impl Discipline {
                 (source.state, source.reason) = (State::Unreachable, Reason::NoAnswer);
             }
         }
+        self.leave_lost_orphan();
     }
 
     /// Takes in a sample of a source; `reading` is what the clock shows now, no earlier than the
@@ -267,8 +304,13 @@ impl Discipline {
         sample: &Sample,
         reading: ClockReading,
     ) -> Option<Verdict> {
+        let prior = self.prior();
+        let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
         source.reachable = true;
+        if orphan.is_some_and(|orphan| source.has_another_clock(sample, orphan)) {
+            source.restart(prior, reading.raw);
+        }
         let verdict = source.filter.update(sample);
         if verdict == Verdict::Suspect {
             self.widen_bound(id, reading.raw);
@@ -303,9 +345,11 @@ impl Discipline {
         self.actions.pop_front()
     }
 
-    /// What has been learnt of the oscillator, to be kept for the next start.
+    /// What has been learnt of the oscillator, to be kept for the next start. Nothing from an
+    /// orphan, which does not know the frequency of UTC.
     pub fn learnt(&self) -> Option<Learnt> {
-        let estimate = self.reference?.estimate;
+        let reference = self.reference.filter(|last| !self.is_orphan(last));
+        let estimate = reference?.estimate;
         Some(Learnt {
             frequency: estimate.frequency,
             frequency_sd: estimate.frequency_sd(),
@@ -320,9 +364,11 @@ impl Discipline {
 
     /// What is known of the clock now, for asking about its state later, and elsewhere.
     pub fn outlook(&self) -> Outlook {
+        let is_orphan = |reference: Reference| self.is_orphan(&reference);
         Outlook {
             reference: self.reference,
-            unset: self.unset_status(),
+            orphan: self.reference.is_some_and(is_orphan),
+            unset: Status::unset(self.config.learnt),
         }
     }
 
@@ -359,25 +405,6 @@ impl Discipline {
             .into_iter()
             .find(|leap| 2 * believed.iter().filter(|said| *said == leap).count() > believed.len())
             .unwrap_or(Leap::None)
-    }
-
-    fn unset_status(&self) -> Status {
-        let learnt = self.config.learnt;
-        Status {
-            synchronized: false,
-            stratum: 16,
-            selected: None,
-            upstream: Upstream::default(),
-            offset_s: 0.0,
-            offset_sd_s: f64::INFINITY,
-            frequency: learnt.frequency,
-            frequency_sd: learnt.frequency_sd,
-            wander: learnt.wander,
-            root_delay_s: 0.0,
-            root_dispersion_s: f64::INFINITY,
-            error_bound_s: f64::INFINITY,
-            updated: None,
-        }
     }
 
     /// What a new source's filter starts from: the estimate of the others if there is one.
@@ -419,7 +446,9 @@ impl Discipline {
     fn judge_sources(&mut self, now: Timestamp<Raw>) {
         let waiting = self.waits_for_others(now);
         let selected = self.reference.map(|reference| reference.selected);
+        let held = self.held(now);
         let mut common = None;
+        let mut candidates = Vec::with_capacity(self.sources.len());
         let mut voters = Vec::with_capacity(self.sources.len());
         for (id, source) in &mut self.sources {
             if !source.reachable {
@@ -443,11 +472,71 @@ impl Discipline {
                 distance_s,
                 subordinate: source.options.standing == Standing::Subordinate,
             });
+            candidates.push(source.candidate(*id, distance_s));
         }
-        for (id, state, reason) in select(&voters, selected) {
+        let excluded = orphan::excluded(&candidates, self.orphan, held);
+        voters.retain(|voter| excluded.iter().all(|(id, _)| *id != voter.id));
+        let excluded = excluded
+            .into_iter()
+            .map(|(id, reason)| (id, State::Unusable, reason));
+        for (id, state, reason) in select(&voters, selected).into_iter().chain(excluded) {
             if let Some(source) = self.sources.get_mut(&id) {
                 (source.state, source.reason) = (state, reason);
             }
+        }
+        self.keep_out_of_circles();
+        self.leave_lost_orphan();
+    }
+
+    /// Is this the clock of a server that has no source?
+    fn is_orphan(&self, reference: &Reference) -> bool {
+        let stratum = reference.upstream.stratum;
+        self.orphan.is_some_and(|orphan| stratum >= orphan)
+    }
+
+    /// What the clock still knows from a source that was none of the orphans.
+    fn held(&self, now: Timestamp<Raw>) -> Option<Held> {
+        let reference = self.reference.filter(|last| !self.is_orphan(last))?;
+        let distance_s = reference.settled_distance_at(now);
+        (distance_s < MAX_DISTANCE_S).then_some(Held {
+            selected: reference.selected,
+            stratum: reference.upstream.stratum.saturating_add(1),
+            distance_s,
+        })
+    }
+
+    /// Servers that ask each other must not average themselves through others. Whoever follows this
+    /// host, directly or not, is at least two strata above the source selected here.
+    fn keep_out_of_circles(&mut self) {
+        let is_selected = |source: &&Source| source.state == State::Selected;
+        let selected = self.sources.values().find(is_selected);
+        let (Some(_), Some(selected)) = (self.orphan, selected) else {
+            return;
+        };
+        let below = selected.filter.upstream().stratum.saturating_add(2);
+        for source in self.sources.values_mut() {
+            let stratum = source.filter.upstream().stratum;
+            if source.state == State::Combined && stratum >= below {
+                (source.state, source.reason) = (State::Candidate, Reason::MayFollowUs { stratum });
+            }
+        }
+    }
+
+    /// An orphan's time is worth nothing without the orphan: where it is not followed any more,
+    /// the clock counts as unsynchronised, so that the group finds itself another leader. It goes
+    /// on at the frequency it has, and the step policy's count of updates stays. One that has just
+    /// got another clock is given the time to show it.
+    fn leave_lost_orphan(&mut self) {
+        let Some(reference) = self.reference else {
+            return;
+        };
+        let stays = |source: &Source| source.is_believed() || source.state == State::Waiting;
+        let selected = self.sources.get(&reference.selected);
+        if self.is_orphan(&reference)
+            && !selected.is_some_and(stays)
+            && !self.sources.values().any(Source::is_believed)
+        {
+            self.reference = None;
         }
     }
 
@@ -480,7 +569,8 @@ impl Discipline {
         if let (Some(reference), Some(distance_s)) = (&mut self.reference, distance_s)
             && reference.selected == id
         {
-            reference.distance_s = reference.distance_s.max(distance_s);
+            let more = distance_s - reference.distance_s;
+            reference.doubt_s = reference.doubt_s.max(more);
         }
     }
 
@@ -489,6 +579,7 @@ impl Discipline {
         let Some(reference) = self.combined(now) else {
             return;
         };
+        self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
         let since_last = self.reference.map(|last| now - last.estimate.at);
         self.reference = Some(reference);
         let offset = reference.estimate.offset - reading.ahead_of_raw();
@@ -560,6 +651,7 @@ impl Discipline {
             upstream,
             root_delay_s,
             distance_s,
+            doubt_s: 0.0,
             pull,
         })
     }

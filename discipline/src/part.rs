@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::orphan::OrphanReason;
+
 /// Nothing is believed that may be further off than this, s (chrony's maxdistance).
 pub(crate) const MAX_DISTANCE_S: f64 = 3.0;
 
@@ -114,6 +116,30 @@ pub enum Reason {
     WaitingForOthers,
     /// The last eight requests went unanswered.
     NoAnswer,
+    /// It follows this host itself.
+    FollowsUs,
+    /// Its stratum is so far above the selected source's that it may follow this host.
+    MayFollowUs {
+        /// Its stratum.
+        stratum: u8,
+    },
+    /// It is known no better than this clock, which has no source at present, and its stratum is
+    /// such that it may follow this host.
+    KnowsLess {
+        /// Its root distance, s.
+        distance_s: f64,
+        /// This clock's own, s.
+        own_s: f64,
+    },
+    /// Its stratum is above that of orphans, so that it follows one.
+    AboveOrphans {
+        /// Its stratum.
+        stratum: u8,
+        /// That of orphans.
+        orphan: u8,
+    },
+    /// It serves its own clock for want of a source.
+    Orphan(OrphanReason),
 }
 
 impl fmt::Display for Reason {
@@ -167,12 +193,33 @@ impl fmt::Display for Reason {
                 Si(MAX_DISTANCE_S)
             ),
             Self::FewSamples { have, need } => write!(f, "{have} of {need} samples"),
-            _ => f.write_str(self.words()),
+            _ => self.write_about_circles(f),
         }
     }
 }
 
 impl Reason {
+    /// Those of servers that ask each other.
+    fn write_about_circles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::MayFollowUs { stratum } => write!(
+                f,
+                "agrees, but at stratum {stratum} it may follow this host"
+            ),
+            Self::KnowsLess { distance_s, own_s } => write!(
+                f,
+                "may follow this host: its root distance {} is not below this clock's own {}",
+                Si(distance_s),
+                Si(own_s)
+            ),
+            Self::AboveOrphans { stratum, orphan } => write!(
+                f,
+                "stratum {stratum} is not below the orphan stratum {orphan}"
+            ),
+            _ => f.write_str(self.words()),
+        }
+    }
+
     /// Those that have no figures; nothing for the others.
     const fn words(&self) -> &'static str {
         match self {
@@ -187,6 +234,8 @@ impl Reason {
             }
             Self::WaitingForOthers => "waiting for the other sources",
             Self::NoAnswer => "does not answer",
+            Self::FollowsUs => "follows this host",
+            Self::Orphan(reason) => reason.words(),
             _ => "",
         }
     }

@@ -2,8 +2,11 @@
 
 use clockwright_timebase::{Poll, Raw, Timestamp};
 
+use crate::estimate::SourceId;
 use crate::filter::{Prior, SourceFilter};
-use crate::part::{Reason, State};
+use crate::orphan::{Candidate, Identities};
+use crate::part::{MAX_DISTANCE_S, Reason, State};
+use crate::sample::Sample;
 
 /// Samples that a source must have given before it is believed.
 const ENOUGH: u32 = 3;
@@ -37,6 +40,8 @@ pub(crate) struct Source {
     pub(crate) options: SourceOptions,
     /// Has it shown that it is who it should be?
     pub(crate) proven: bool,
+    /// How it and this host are named as references; `None`: not known.
+    pub(crate) identities: Option<Identities>,
     /// The poll interval last wished for.
     pub(crate) poll: Poll,
     /// How many samples there were then.
@@ -54,6 +59,7 @@ impl Source {
             filter: SourceFilter::new(prior),
             options,
             proven: true,
+            identities: None,
             poll: options.poll.0,
             poll_changed_at: 0,
             reachable: true,
@@ -86,6 +92,27 @@ impl Source {
     /// Does it make the time that the clock is set to?
     pub(crate) fn is_believed(&self) -> bool {
         matches!(self.state, State::Selected | State::Combined)
+    }
+
+    /// Has it become an orphan, ceased to be one or begun to follow one, with this sample? Then its
+    /// clock was set, and what was measured before is of another clock.
+    pub(crate) fn has_another_clock(&self, sample: &Sample, orphan: u8) -> bool {
+        let kind = |sample: &Sample| sample.upstream.stratum.cmp(&orphan);
+        let last = self.filter.last();
+        last.is_some_and(|last| kind(last) != kind(sample))
+    }
+
+    /// As the rule for orphans sees it, at this root distance, s.
+    pub(crate) fn candidate(&self, id: SourceId, distance_s: f64) -> Candidate {
+        let upstream = self.filter.upstream();
+        Candidate {
+            id,
+            stratum: upstream.stratum,
+            reference_id: upstream.reference_id,
+            identities: self.identities,
+            distance_s,
+            usable: self.has_voice() && distance_s < MAX_DISTANCE_S,
+        }
     }
 
     /// Judges it by itself. True: what it says is now to be compared with the others.

@@ -2,6 +2,7 @@
 
 use clockwright_timebase::{Raw, Timestamp};
 
+use crate::engine::Learnt;
 use crate::estimate::SourceId;
 use crate::part::{Reason, State};
 use crate::sample::Upstream;
@@ -15,7 +16,10 @@ pub struct Status {
     pub stratum: u8,
     /// The source whose root distance is ours.
     pub selected: Option<SourceId>,
-    /// That source's own reference id.
+    /// Is that source an orphan, which serves its own clock for want of a source? Then all bounds
+    /// are of the distance from its clock, and nothing is known of UTC.
+    pub orphan: bool,
+    /// What that source says of itself.
     pub upstream: Upstream,
     /// What must be added to the clock to agree with the estimate, s.
     pub offset_s: f64,
@@ -35,6 +39,28 @@ pub struct Status {
     pub error_bound_s: f64,
     /// When the clock was last updated.
     pub updated: Option<Timestamp<Raw>>,
+}
+
+impl Status {
+    /// Of a clock that has not been set: all that is known is what was learnt before.
+    pub(crate) fn unset(learnt: Learnt) -> Self {
+        Self {
+            synchronized: false,
+            stratum: 16,
+            selected: None,
+            orphan: false,
+            upstream: Upstream::default(),
+            offset_s: 0.0,
+            offset_sd_s: f64::INFINITY,
+            frequency: learnt.frequency,
+            frequency_sd: learnt.frequency_sd,
+            wander: learnt.wander,
+            root_delay_s: 0.0,
+            root_dispersion_s: f64::INFINITY,
+            error_bound_s: f64::INFINITY,
+            updated: None,
+        }
+    }
 }
 
 /// The state of one source.
