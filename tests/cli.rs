@@ -323,6 +323,8 @@ fn status(synchronized: bool) -> StatusReport {
         steering: Steering::Adjusting,
         synchronized,
         stratum: if synchronized { 2 } else { 16 },
+        local_stratum: None,
+        orphan: false,
         reference_id: synchronized.then(|| "192.0.2.1".to_owned()),
         reference_name: synchronized.then(|| "time.example".to_owned()),
         leap: LeapReport::None,

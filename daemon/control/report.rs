@@ -84,6 +84,12 @@ pub struct StatusReport {
     pub synchronized: bool,
     /// Stratum this host serves: 1 to 15, or 16 while not synchronised.
     pub stratum: u8,
+    /// The stratum at which this host serves its own clock while it is not synchronised, as
+    /// `server.local` says; null if it does not.
+    pub local_stratum: Option<u8>,
+    /// Is the source followed an orphan, a server of a group that serves its own clock for want of a
+    /// source? Then all bounds are of the distance from its clock, and nothing is known of UTC.
+    pub orphan: bool,
     /// The reference as NTP carries it: an IPv4 address, the hash of an IPv6 address in the same
     /// notation, or four letters for stratum 1. Null while not synchronised.
     pub reference_id: Option<String>,

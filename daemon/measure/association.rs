@@ -1,7 +1,7 @@
 //! One server being asked: the protocol's state machine with its sockets and stamps.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clockwright_ntp::nts::Session;
 use clockwright_ntp::{
@@ -73,6 +73,8 @@ pub struct Association {
     ptp_port: Option<PortId>,
     /// Whether requests are to go over PTP.
     ptp: PtpUse,
+    /// The address that the latest request left from.
+    local: Option<IpAddr>,
     /// The interface that the way to the server leads through, as the last stamp told.
     interface: Option<u32>,
     events: VecDeque<Event>,
@@ -105,6 +107,7 @@ impl Association {
             over_ptp: Departures::default(),
             ptp_port: None,
             ptp: PtpUse::Never,
+            local: None,
             interface: None,
             events: VecDeque::new(),
             stamps: StampCounts::default(),
@@ -170,6 +173,12 @@ impl Association {
     /// What became of the stamps.
     pub const fn stamps(&self) -> StampCounts {
         self.stamps
+    }
+
+    /// The address that requests leave from, by which the server knows this host unless it is
+    /// translated on the way; `None` before the first.
+    pub const fn local(&self) -> Option<IpAddr> {
+        self.local
     }
 
     /// The interface that the way to the server leads through; `None` as long as no stamp has told.
@@ -262,6 +271,7 @@ impl Association {
         interfaces: &mut Interfaces,
         window: &Window,
     ) {
+        self.local = message.local.map(|local| local.ip).or(self.local);
         let mut departures = std::mem::take(&mut self.over_ptp);
         self.take_arrival(message, Transport::Ptp, &mut departures, interfaces, window);
         self.over_ptp = departures;
@@ -566,6 +576,7 @@ impl Association {
         };
         let options = Options::client(self.server, stamping);
         let port = Port::open(id, &options, &instruments.wakes)?;
+        self.local = port.socket().local_addr().ok().map(|at| at.ip());
         Ok(Line::new(port, stamping))
     }
 

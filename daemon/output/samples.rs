@@ -19,6 +19,8 @@ pub(crate) fn status() -> StatusReport {
         steering: Steering::Adjusting,
         synchronized: true,
         stratum: 3,
+        local_stratum: None,
+        orphan: false,
         reference_id: Some("192.0.2.1".to_owned()),
         reference_name: Some("time1.example.net".to_owned()),
         leap: LeapReport::None,

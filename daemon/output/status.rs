@@ -33,7 +33,21 @@ fn verdict(status: &StatusReport) -> (String, Style) {
         let within = status.error_bound_s.map_or_else(String::new, |bound| {
             format!(": the clock is within ±{} of UTC", span(bound))
         });
+        if status.orphan {
+            let apart = status.error_bound_s.map_or_else(String::new, |bound| {
+                format!(": the clock is within ±{} of its clock", span(bound))
+            });
+            let text = format!("Synchronised{to}, an orphan that does not know UTC{apart}.");
+            return (text, Style::Doubtful);
+        }
         return (format!("Synchronised{to}{within}."), Style::Good);
+    }
+    if let Some(stratum) = status.local_stratum {
+        let text = format!(
+            "Not synchronised: this host's own clock is served as it is, at stratum {stratum} \
+             (server.local)."
+        );
+        return (text, Style::Doubtful);
     }
     let why = match (status.sources, status.sources_reachable) {
         (0, _) => "no source has an address; see: clockwright sources".to_owned(),
@@ -124,7 +138,8 @@ fn reference(status: &StatusReport) -> String {
         .reference_id
         .as_deref()
         .map_or_else(|| "none".to_owned(), |id| printable(id).into_owned());
-    format!("{id}, this host is stratum {}", status.stratum)
+    let stratum = status.local_stratum.unwrap_or(status.stratum);
+    format!("{id}, this host is stratum {stratum}")
 }
 
 /// An announced leap second, in words.
@@ -162,6 +177,33 @@ Sources          4 known, 4 reachable, 3 used
 Samples          120 used
 Steps            1 since the start
 Daemon           version 0.1.0, up 60 min"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_served_as_it_is_says_so() {
+        let mut status = samples::unsynchronized();
+        status.local_stratum = Some(10);
+        let shown = status_lines(&status, Paint::NEVER).join("\n");
+        assert!(
+            shown.starts_with(
+                "Not synchronised: this host's own clock is served as it is, at stratum 10 \
+                 (server.local).\n"
+            ),
+            "{shown}"
+        );
+        assert!(shown.contains("none, this host is stratum 10"), "{shown}");
+    }
+
+    #[test]
+    fn who_follows_an_orphan_is_not_told_of_utc() {
+        let mut status = samples::status();
+        status.stratum = 11;
+        status.orphan = true;
+        assert_eq!(
+            status_lines(&status, Paint::NEVER).remove(0),
+            "Synchronised to time1.example.net (stratum 10), an orphan that does not know UTC: the \
+             clock is within ±12.3 us of its clock."
         );
     }
 

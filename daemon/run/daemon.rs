@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::follow::Followers;
 use super::keys::KeysFound;
 use super::limiter::Limiter;
+use super::local::LocalWatch;
 use super::logging::LevelSwitch;
 use super::ptp::PtpInbox;
 use super::refclocks::Refclocks;
@@ -88,6 +89,7 @@ pub(super) struct Daemon {
     /// Buffers for what comes over PTP; absent only while they are being read.
     pub(super) ptp_inbox: Option<PtpInbox>,
     pub(super) limiter: Limiter,
+    pub(super) local: LocalWatch,
     pub(super) counts: Counts,
     pub(super) state: StateFile,
     pub(super) sessions: SessionsFile,
@@ -101,6 +103,8 @@ pub(super) struct Daemon {
     pub(super) told_doubt: Option<Discriminant<bootstrap::Reason>>,
     /// Was the clock synchronised when that was last told?
     pub(super) told_synchronized: Option<bool>,
+    /// Have some servers been said to smear leap seconds, and others not to?
+    pub(super) told_smears: bool,
     /// The leap second that the kernel was last told of.
     pub(super) told_leap: KernelLeap,
     /// Steps of the system clock by this process that the watch has yet to report.
@@ -164,6 +168,7 @@ impl Daemon {
             instruments: Instruments::new(parts.wakes, parts.interfaces, ptp),
             ptp_inbox: Some(PtpInbox::new()),
             limiter: Limiter::default(),
+            local: LocalWatch::new(now),
             counts: Counts::default(),
             state: parts.state,
             sessions: parts.sessions.0,
@@ -173,10 +178,12 @@ impl Daemon {
             was_synchronized: false,
             told_doubt: None,
             told_synchronized: None,
+            told_smears: false,
             told_leap: KernelLeap::None,
             own_steps: 0,
         };
         daemon.sources.remember(parts.sessions.1, now);
+        daemon.take_over_orphans();
         for source in sources {
             let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
             daemon.apply(turnover);
@@ -200,6 +207,7 @@ impl Daemon {
                 .next_timeout()
                 .map(|due| self.clock.timescale().at_host(due)),
             self.key_server_due(),
+            self.local_due(),
             self.discipline.next_timeout(),
             Some(self.save_at),
         ];
@@ -239,7 +247,8 @@ impl Daemon {
             self.save_at = now + SAVE_EVERY;
             self.save();
         }
-        if !due.is_empty() {
+        let local_begins = self.local_due().is_some_and(|due| due <= now);
+        if !due.is_empty() || local_begins {
             self.serve_over_ptp();
             self.instruments.ptp.close_idle(raw_now());
             self.tell();

@@ -159,12 +159,11 @@ impl Daemon {
             match read.packet.first().map(|flags| Mode::from_bits(*flags)) {
                 Some(Mode::Server) => self.take_ptp_reply(&message, window),
                 Some(Mode::Client | Mode::SymmetricActive) => {
-                    let Some(config) = &self.config.server else {
+                    if self.config.server.is_none() {
                         continue;
-                    };
+                    }
                     let said = *variables.get_or_insert_with(|| {
-                        self.about(self.clock.read())
-                            .variables(config.local.as_ref())
+                        self.about(self.clock.read()).variables(self.active_local())
                     });
                     self.answer_over_ptp(id, &message, read, &said, window);
                 }

@@ -109,6 +109,7 @@ impl Daemon {
         let clock = &self.config.clock;
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
+        self.take_over_orphans();
     }
 
     fn take_over_sources(&mut self, changes: &Changes) {

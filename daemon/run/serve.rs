@@ -138,7 +138,6 @@ impl Daemon {
             self.serving.service.set_stamping(interfaces.stamping());
         }
         let now = raw_now();
-        let server = self.config.server.as_ref();
         let posted = Posted {
             timescale: *self.clock.timescale(),
             pace: self.clock.pace(),
@@ -148,7 +147,7 @@ impl Daemon {
             reference_id: about.reference_id,
             leap: about.leap,
             precision: about.precision,
-            local: server.and_then(|server| server.local.clone()),
+            local: self.active_local().cloned(),
             smear: self.serving.smear,
             sight: Arc::clone(&self.serving.sight),
             policy: Arc::clone(&self.serving.policy),

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::daemon::Daemon;
 use super::leap;
+use super::local;
 use super::notify;
 use super::refclocks::Attached;
 use crate::clock::{EARLIEST, shown_at};
@@ -43,6 +44,9 @@ impl Daemon {
         member.kiss = None;
         member.refused = None;
         let in_doubt = member.is_in_doubt();
+        let identities = local::identities(member);
+        self.discipline.set_identities(id, identities);
+        self.tell_of_smears(id);
         self.take_sample(id, &sample, reading, Some(exchange.interleaved));
         if in_doubt && !self.was_synchronized {
             self.judge_certificates();
@@ -164,7 +168,12 @@ impl Daemon {
                 State::Unusable
                     if matches!(
                         status.reason,
-                        Reason::NotAuthenticated | Reason::Unsupported
+                        Reason::NotAuthenticated
+                            | Reason::Unsupported
+                            | Reason::Orphan(_)
+                            | Reason::AboveOrphans { .. }
+                            | Reason::FollowsUs
+                            | Reason::KnowsLess { .. }
                     ) =>
                 {
                     if let Some(leave) = self.limiter.leave("part", now) {
@@ -211,6 +220,7 @@ impl Daemon {
             self.check_all_certificates();
         }
         let before = self.told_synchronized.replace(status.synchronized);
+        self.watch_local(&status);
         if before == Some(status.synchronized) {
             return;
         }

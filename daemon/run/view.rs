@@ -64,6 +64,8 @@ impl Daemon {
             steering: self.clock.steering(),
             synchronized,
             stratum: if synchronized { status.stratum } else { 16 },
+            local_stratum: self.served_as_local(&status),
+            orphan: synchronized && status.orphan,
             reference_id: about
                 .reference_id
                 .filter(|_| synchronized)

@@ -9,6 +9,7 @@
 
 mod daemon;
 mod demo;
+mod orphan;
 mod ptp;
 mod query;
 mod serve;
