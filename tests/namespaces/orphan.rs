@@ -99,6 +99,15 @@ fn wait_until_together(follower: &Daemon, leader: (IpAddr, &Daemon)) {
     });
 }
 
+/// Waits until a server says this of another.
+#[track_caller]
+fn wait_for_reason(server: &Daemon, other: u8, reason: &str) {
+    let name = address(other).to_string();
+    server.wait_for_source(&name, reason, ELECTED_WITHIN, |source| {
+        source.reason.as_deref() == Some(reason)
+    });
+}
+
 #[test]
 fn the_lowest_address_leads_and_when_it_is_gone_the_next() {
     let trio = Trio::new();
@@ -117,15 +126,8 @@ fn the_lowest_address_leads_and_when_it_is_gone_the_next() {
     // It has led from its own clock, and not met the others half-way.
     let error = error_of(&first);
     assert!((error - 0.03).abs() < 1e-2, "{error}");
-    let reason = |daemon: &Daemon, other: u8| {
-        let other = daemon.source(&address(other).to_string());
-        other.reason.expect("a reason")
-    };
-    assert_eq!(reason(&first, 1), "follows this host");
-    assert_eq!(
-        reason(&second, 2),
-        "stratum 11 is not below the orphan stratum 10"
-    );
+    wait_for_reason(&first, 1, "follows this host");
+    wait_for_reason(&second, 2, "stratum 11 is not below the orphan stratum 10");
 
     first.end();
     wait_until_together(&third, (address(1), &second));
