@@ -154,7 +154,7 @@ fn with_chronyd_the_rule_is_the_same() {
         &trio.hosts[1],
         &trio.directory,
         "chronyd",
-        &format!("{sources}local stratum 10 orphan waitunsynced 1\nallow\n"),
+        &format!("{sources}local stratum 10 orphan\nallow\n"),
     );
     let third = trio.start(2, "0s");
     third.wait_for_status("chronyd to be followed", ELECTED_WITHIN, |status| {
