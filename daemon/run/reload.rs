@@ -110,6 +110,7 @@ impl Daemon {
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
         self.take_over_orphans();
+        self.tell();
     }
 
     fn take_over_sources(&mut self, changes: &Changes) {
