@@ -5,10 +5,10 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::info;
 
 use super::daemon::Daemon;
-use crate::serve::reference;
 use super::sources::Member;
 use crate::config::{Config, LocalConfig};
 use crate::output::si::age;
+use crate::serve::reference;
 
 /// For how long this clock has been without the time, and what has been said about that.
 #[derive(Debug, Clone, Copy)]

@@ -111,6 +111,7 @@ impl Daemon {
             .reconfigure(step_policy(clock), max_slew(clock));
         self.take_over_orphans();
         self.tell();
+        self.post();
     }
 
     fn take_over_sources(&mut self, changes: &Changes) {
