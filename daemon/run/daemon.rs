@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::follow::Followers;
 use super::keys::KeysFound;
+use super::leap_file::LeapFile;
 use super::limiter::Limiter;
 use super::local::LocalWatch;
 use super::logging::LevelSwitch;
@@ -151,6 +152,7 @@ impl Daemon {
             &parts.interfaces,
             precision,
             parts.discipline.outlook(),
+            LeapFile::new(&parts.config.state.directory),
         );
         let mut daemon = Self {
             main_file: parts.main_file,
@@ -456,6 +458,7 @@ impl Daemon {
                 counts.limited + counts.kisses
             );
         }
+        self.serving.service.leave();
     }
 
     /// What the clock shows.

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod key_server;
 mod keys;
 mod leap;
+mod leap_file;
 mod limiter;
 mod local;
 mod logging;

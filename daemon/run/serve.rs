@@ -9,13 +9,16 @@ use clockwright_ntp::nts::CookieKeys;
 use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::daemon::Daemon;
 use super::desk::Desk;
+use super::leap;
+use super::leap_file::LeapFile;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::interfaces::{Interfaces, Sight};
+use crate::output::date;
 use crate::serve::about::About;
 use crate::serve::board::{Need, Needs};
 use crate::serve::policy::Policy;
@@ -40,6 +43,7 @@ pub(super) struct Serving {
     /// Of the interfaces, when `sight` was made.
     seen: u64,
     smear: Option<Smear>,
+    leap_file: LeapFile,
 }
 
 impl Serving {
@@ -50,6 +54,7 @@ impl Serving {
         interfaces: &Interfaces,
         precision: i8,
         outlook: Outlook,
+        leap_file: LeapFile,
     ) -> Self {
         let policy = Arc::new(policy(config));
         let sight = Arc::new(interfaces.sight(&Sight::default()));
@@ -75,7 +80,8 @@ impl Serving {
             cookie_keys: None,
             sight,
             seen: interfaces.version(),
-            smear: None,
+            smear: leap_file.load(),
+            leap_file,
         }
     }
 
@@ -159,30 +165,33 @@ impl Daemon {
     /// Knows of a leap second that is to be smeared from its day's beginning, before the smear's, to
     /// the smear's end, when nobody announces it any more.
     fn follow_leap_second(&mut self, about: &About) {
-        let smears = self
-            .config
-            .server
-            .as_ref()
-            .is_some_and(|it| it.smear.is_some());
-        let now = about.now;
-        let smear = &mut self.serving.smear;
-        if !smears || smear.is_some_and(|smear| smear.is_over(now)) {
-            *smear = None;
-        }
-        let announced = super::leap::for_kernel(self.discipline.leap(), now);
-        let kind = match announced {
-            KernelLeap::Insert => LeapKind::Insert,
-            KernelLeap::Delete => LeapKind::Delete,
-            KernelLeap::None => return,
+        let smears = |server: &ServerConfig| server.smear.is_some();
+        let smears = self.config.server.as_ref().is_some_and(smears);
+        let (before, now) = (self.serving.smear, about.now);
+        let known = before.filter(|smear| smears && !smear.is_over(now));
+        let announced = match leap::for_kernel(self.discipline.leap(), now) {
+            KernelLeap::Insert => Some(LeapKind::Insert),
+            KernelLeap::Delete => Some(LeapKind::Delete),
+            KernelLeap::None => None,
         };
-        if smears && smear.is_none() {
-            let found = Smear::at_the_end_of(now, kind);
+        let found = announced.map(|kind| Smear::at_the_end_of(now, kind));
+        let smear = known.or(found.filter(|_| smears));
+        if smear == before {
+            return;
+        }
+        self.serving.smear = smear;
+        if let Some(smear) = smear {
             info!(
-                "a leap second comes at {}: from noon before to noon after it, the time served on \
-                 server.smear.listen is smeared",
-                crate::output::date(found.leap_at())
+                "a leap second comes before {}: from noon before to noon after it, the time served \
+                 on server.smear.listen is smeared",
+                date(smear.leap_at())
             );
-            *smear = Some(found);
+        }
+        if let Err(error) = self.serving.leap_file.save(smear.as_ref()) {
+            warn!(
+                "the leap second cannot be kept in the state directory: {error}; after a restart \
+                 between midnight and noon the time served on server.smear.listen would jump"
+            );
         }
     }
 

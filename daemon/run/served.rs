@@ -103,7 +103,7 @@ fn worker((number, counts): (u16, Counts)) -> WorkerReport {
 fn dropped(counts: &Counts) -> BTreeMap<String, u64> {
     [
         ("limited", counts.limited),
-        ("clock_stepped", counts.untimely),
+        ("untimely", counts.untimely),
         ("too_short", counts.too_short),
         ("too_long", counts.too_long),
         ("version", counts.version),

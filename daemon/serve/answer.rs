@@ -226,8 +226,8 @@ impl Answerer {
             shared.counters.too_long.bump();
             return None;
         }
-        let (mut rx, kind) =
-            stamping::arrival(shared, posted, message, moment.window, &mut self.notable);
+        let notable = &mut self.notable;
+        let (mut rx, kind) = stamping::arrival(shared, posted, message, moment.window, notable)?;
         rx.at += moment.smear;
         let secured = posted.cookie_keys.is_some() && claims_nts(message.payload);
         let client = posted.policy.prefixes.client(peer);

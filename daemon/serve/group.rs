@@ -11,6 +11,7 @@ use clockwright_sys::socket::{Options, Stamping, UdpSocket};
 
 use super::answer::new_table;
 use super::board::{Board, Reader};
+use super::held::{self, Held};
 use super::tally::{Counters, Counts, Outcome, StampTally};
 use super::worker::{Shared, Worker};
 use super::{ListenError, Place};
@@ -21,7 +22,8 @@ const RECEIVE_BUFFER: usize = 1 << 21;
 /// A worker's stack, octets. Its buffers are not there.
 const STACK: usize = 256 * 1024;
 
-/// Opens the sockets of these workers at `place`.
+/// Opens the sockets of these workers at `place`, those that are held first. `alone`: no other socket
+/// of this process is in its way.
 ///
 /// # Errors
 /// The kernel refuses, or somebody else is there.
@@ -30,15 +32,21 @@ pub(super) fn open(
     workers: Range<u16>,
     dscp: u8,
     stamping: Stamping,
+    (held, alone): (&mut Held, bool),
 ) -> Result<Vec<Arc<UdpSocket>>, ListenError> {
     let address = place.address;
     let fail = |error| ListenError { address, error };
-    if workers.start == 0 && !workers.is_empty() {
+    let mut options = options(address, dscp, stamping);
+    let wanted = workers.end.saturating_sub(workers.start);
+    let mut sockets = if workers.start == 0 {
+        held.adopt(&options, wanted)
+    } else {
+        Vec::new()
+    };
+    if alone && workers.start == 0 && wanted > 0 && sockets.is_empty() {
         check_free(address).map_err(fail)?;
     }
-    let mut options = options(address, dscp, stamping);
-    let mut sockets = Vec::new();
-    for _ in workers {
+    while sockets.len() < usize::from(wanted) {
         let socket = UdpSocket::open(&options).map_err(fail)?;
         // The others share the port that the kernel chose, if it was to choose one.
         options.bind = socket.local_addr().map_err(fail)?;
@@ -117,7 +125,10 @@ impl Group {
         for socket in sockets {
             let number = self.size();
             match Running::start(socket, self.place, number, board) {
-                Ok(running) => self.workers.push(running),
+                Ok(running) => {
+                    held::keep(running.shared.address, number, &running.socket);
+                    self.workers.push(running);
+                }
                 Err(error) => {
                     let address = self.place.address;
                     tracing::error!(
@@ -138,11 +149,17 @@ impl Group {
         }
         while self.size() > most {
             if let Some(mut last) = self.workers.pop() {
+                held::let_go(last.shared.address, last.shared.number);
                 last.end();
                 counted += last.shared.counters.read();
             }
         }
         counted
+    }
+
+    /// Ends all with the process, and leaves their sockets to whoever holds them, too.
+    pub(super) fn leave(&mut self) {
+        self.workers.iter_mut().for_each(Running::leave);
     }
 
     /// Marks replies with this code point.
@@ -226,6 +243,12 @@ impl Running {
         self.socket.end_receiving();
     }
 
+    /// Ends it with the process, and leaves its socket to whoever holds that, too.
+    fn leave(&mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        self.thread = None;
+    }
+
     fn end(&mut self) {
         self.tell_to_end();
         if let Some(thread) = self.thread.take() {
@@ -259,6 +282,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        if self.thread.is_some() {
+            self.end();
+        }
     }
 }

@@ -17,6 +17,7 @@ mod awaited;
 pub(crate) mod board;
 mod error;
 mod group;
+mod held;
 mod pace;
 pub(crate) mod policy;
 pub(crate) mod posted;
@@ -41,6 +42,7 @@ use crate::config::ServerConfig;
 use crate::measure::OsEntropy;
 use board::Board;
 use group::Group;
+use held::Held;
 use posted::Posted;
 use rate::{Talker, top_of_all};
 use tally::{Counts, Outcome};
@@ -64,6 +66,17 @@ pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     /// Is the time told there smeared around leap seconds?
     pub(crate) smeared: bool,
+}
+
+impl Place {
+    /// Would a datagram to one be taken by a socket of the other, were that alone?
+    fn overlaps(&self, other: &Self) -> bool {
+        let (one, other) = (self.address, other.address);
+        let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+        one.port() == other.port()
+            && one.is_ipv4() == other.is_ipv4()
+            && (any || one.ip() == other.ip())
+    }
 }
 
 impl fmt::Display for Place {
@@ -106,6 +119,8 @@ pub(crate) struct Service {
     seed: u32,
     /// By what means packets are stamped.
     stamping: Stamping,
+    /// Sockets that the service manager has passed.
+    held: Held,
 }
 
 impl Service {
@@ -119,6 +134,7 @@ impl Service {
             past: Counts::default(),
             seed: u32::from_ne_bytes(seed),
             stamping: Stamping::KERNEL,
+            held: Held::take(),
         }
     }
 
@@ -133,14 +149,20 @@ impl Service {
     /// An address cannot be served on; then nothing has changed.
     pub(crate) fn serve(&mut self, plan: &Plan) -> Result<(), ListenError> {
         let mut opened = Vec::new();
-        for place in &plan.places {
+        for (index, place) in plan.places.iter().enumerate() {
+            let open = self.groups.iter().map(Group::place);
+            let earlier = plan.places.iter().take(index).copied();
+            let alone = !open.chain(earlier).any(|other| other.overlaps(place));
             let running = self.groups.iter().find(|group| group.place() == *place);
             let begun = running.map_or(0, Group::size);
+            let (dscp, stamping) = (plan.dscp, self.stamping);
+            let workers = begun..plan.workers;
             opened.push(group::open(
                 place,
-                begun..plan.workers,
-                plan.dscp,
-                self.stamping,
+                workers,
+                dscp,
+                stamping,
+                (&mut self.held, alone),
             )?);
         }
         let mut before = std::mem::take(&mut self.groups);
@@ -167,6 +189,12 @@ impl Service {
                 group.set_stamping(stamping);
             }
         }
+    }
+
+    /// The process is about to end: nothing is answered any more, and what comes waits for the next
+    /// one, if the service manager holds the sockets.
+    pub(crate) fn leave(&mut self) {
+        self.groups.iter_mut().for_each(Group::leave);
     }
 
     /// Where requests are answered, IPv4 first; with the number of workers.

@@ -13,7 +13,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use clockwright_timebase::Duration;
 
@@ -210,20 +210,21 @@ pub(crate) struct Talker {
 /// [`ClientTable::note`] is given; 0: never.
 #[derive(Debug, Default)]
 struct Entry {
+    /// When it was last heard of.
+    seen: AtomicU64,
     open: AtomicU64,
     authentic: AtomicU64,
-    requests: AtomicU64,
-    limited: AtomicU64,
+    /// These two stay at their highest value, which takes weeks to reach.
+    requests: AtomicU32,
+    limited: AtomicU32,
 }
 
-/// Clients whose hashes are near. Looking one up touches three cache lines: all keys, all times,
-/// and the half of one that its entry is.
+/// Clients whose hashes are near. Looking one up touches two cache lines: all keys, and the half of
+/// one that its entry is. Only a new one has all entries looked at.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Set {
     keys: [AtomicU64; WAYS],
-    /// When each was last heard of, in microseconds.
-    seen: [AtomicU64; WAYS],
     entries: [Entry; WAYS],
 }
 
@@ -231,7 +232,6 @@ impl Set {
     fn new() -> Self {
         Self {
             keys: std::array::from_fn(|_| AtomicU64::new(NOBODY)),
-            seen: std::array::from_fn(|_| AtomicU64::new(0)),
             entries: std::array::from_fn(|_| Entry::default()),
         }
     }
@@ -243,24 +243,21 @@ impl Set {
         let place = known.unwrap_or_else(|| self.make_room());
         let entry = self.entries.get(place)?;
         if known.is_none() {
-            for clean in [
-                &entry.open,
-                &entry.authentic,
-                &entry.requests,
-                &entry.limited,
-            ] {
-                set(clean, 0);
-            }
+            set(&entry.open, 0);
+            set(&entry.authentic, 0);
+            entry.requests.store(0, Ordering::Relaxed);
+            entry.limited.store(0, Ordering::Relaxed);
             // Whoever sees the new key sees none of the old client's counts.
             self.keys.get(place)?.store(key, Ordering::Release);
         }
-        set(self.seen.get(place)?, now);
+        set(&entry.seen, now);
         Some(entry)
     }
 
     /// The place of the client that has been silent the longest, or one that nobody has.
     fn make_room(&self) -> usize {
-        let oldest = (0..WAYS).zip(&self.seen).min_by_key(|(_, seen)| get(seen));
+        let places = (0..WAYS).zip(&self.entries);
+        let oldest = places.min_by_key(|(_, entry)| get(&entry.seen));
         oldest.map_or(0, |(place, _)| place)
     }
 }
@@ -278,8 +275,9 @@ fn set(cell: &AtomicU64, value: u64) {
 }
 
 #[inline]
-fn increment(cell: &AtomicU64) {
-    set(cell, get(cell).wrapping_add(1));
+fn increment(cell: &AtomicU32) {
+    let more = cell.load(Ordering::Relaxed).saturating_add(1);
+    cell.store(more, Ordering::Relaxed);
 }
 
 /// What is known of clients, in memory of a fixed size.
@@ -428,8 +426,8 @@ fn talker(set: &Set, way: usize) -> Option<Talker> {
     let key = cell.load(Ordering::Acquire);
     let found = Talker {
         client: ClientKey(key),
-        requests: get(&entry.requests),
-        limited: get(&entry.limited),
+        requests: entry.requests.load(Ordering::Relaxed).into(),
+        limited: entry.limited.load(Ordering::Relaxed).into(),
     };
     (key != NOBODY && get(cell) == key).then_some(found)
 }

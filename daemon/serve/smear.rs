@@ -63,6 +63,11 @@ impl Smear {
         self.leap_at
     }
 
+    /// What happens.
+    pub(crate) const fn kind(&self) -> LeapKind {
+        self.kind
+    }
+
     /// Is all of it past at `now`? Until then it has to be remembered, though the announcement of
     /// the leap second ends at midnight.
     pub(crate) fn is_over(&self, now: Timestamp<Utc>) -> bool {

@@ -7,7 +7,7 @@ use clockwright_timebase::{StampKind, Timestamp, Utc};
 use super::awaited::Awaited;
 use super::posted::Posted;
 use super::worker::Shared;
-use crate::clock::Window;
+use crate::clock::{Implausible, Window};
 use crate::interfaces::{Direction, Fallback, HardwareStamp};
 
 /// What a transmit stamp says.
@@ -20,14 +20,15 @@ pub(super) struct Left {
 }
 
 /// When a request arrived, and who says so: the NIC, the kernel, or this process if neither gave a
-/// stamp that can be. Its correction is the time of the frame, where the NIC stamped it.
+/// stamp that can be. Its correction is the time of the frame, where the NIC stamped it. `None`: it
+/// has waited for so long that nobody waits for the reply any more.
 pub(super) fn arrival(
     shared: &Shared,
     posted: &Posted,
     message: &Message<'_>,
     window: &Window,
     notable: &mut bool,
-) -> (Received, StampKind) {
+) -> Option<(Received, StampKind)> {
     let counters = &shared.counters;
     let interface = posted.sight.taker(message);
     let mut fallback = None;
@@ -46,19 +47,23 @@ pub(super) fn arrival(
                 at: posted.shown.time_at(stamp.at, window),
                 correction: arrived.arrival.frame,
             };
-            return (received, StampKind::Hardware);
+            return Some((received, StampKind::Hardware));
         }
         fallback = arrived.fallback;
     }
     let kernel = message
         .kernel
-        .and_then(|stamp| posted.shown.time_of(stamp, window).ok());
+        .map(|stamp| posted.shown.time_of(stamp, window));
     let (at, kind) = match kernel {
-        Some(at) => {
+        Some(Ok(at)) => {
             counters.rx_kernel.bump();
             (at, StampKind::Kernel)
         }
-        None => {
+        Some(Err(Implausible::Old(_))) => {
+            counters.untimely.bump();
+            return None;
+        }
+        _ => {
             counters.rx_daemon.bump();
             (posted.shown.read(window), StampKind::Daemon)
         }
@@ -67,7 +72,7 @@ pub(super) fn arrival(
     let fallback = fallback.or_else(|| reason(interface?));
     *notable |= fallback == Some(Fallback::Missing);
     count(shared, Direction::Receive, interface, kind, fallback);
-    (at.into(), kind)
+    Some((at.into(), kind))
 }
 
 /// When a reply left. The NIC's stamp is for a request whose arrival the NIC stamped; a reply to one

@@ -88,7 +88,8 @@ counters! {
     denied,
     /// Requests beyond their client's limit that were not answered.
     limited,
-    /// Requests that came while the clock was stepped, or a second around a smeared leap second.
+    /// Requests that came while the clock was stepped or near a smeared leap second, or that have
+    /// waited for more than a second.
     untimely,
     /// Datagrams that are no NTP, by length.
     too_short,

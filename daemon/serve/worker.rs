@@ -25,7 +25,7 @@ pub(super) const BATCH: usize = 32;
 /// Longest request looked at, octets. Longer ones are not NTP.
 pub(super) const PAYLOAD: usize = 1280;
 /// Octets of a looped-back packet that are kept: it is known by its number, not by its content.
-const FRAME: usize = 128;
+const FRAME: usize = 0;
 /// How long it sleeps at most while transmit stamps are awaited.
 const STAMP_WAIT: StdDuration = StdDuration::from_millis(100);
 /// After the socket could not be read, which is the machine's trouble and may last.

@@ -16,6 +16,7 @@
 //! | [`pps`] | `/dev/ppsN` |
 //! | [`vmclock`] | `/dev/vmclockN`: the clock of a hypervisor, as a page of memory |
 //! | [`net`] | names and indices of interfaces |
+//! | [`held`] | sockets that the service manager holds |
 //! | [`process`] | capabilities, life and death of processes |
 //! | [`wake`] | descriptors that wake tokio tasks |
 //!
@@ -31,6 +32,7 @@ compile_error!(
 pub mod adjust;
 pub mod clock;
 pub mod ethtool;
+pub mod held;
 pub mod hwtstamp;
 mod ioctl;
 pub mod link;

@@ -9,6 +9,7 @@
 
 mod daemon;
 mod demo;
+mod held;
 mod orphan;
 mod ptp;
 mod query;

@@ -22,9 +22,13 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it with no input; what it prints goes to the file `log`.
     pub(crate) fn start(name: &str, command: &mut Command, log: &Path) -> Self {
+        Self::start_reading(name, command.stdin(Stdio::null()), log)
+    }
+
+    /// The same with the input that `command` has.
+    pub(crate) fn start_reading(name: &str, command: &mut Command, log: &Path) -> Self {
         let out = File::create(log).expect("create a log file");
         let child = command
-            .stdin(Stdio::null())
             .stdout(out.try_clone().expect("share a log file"))
             .stderr(out)
             .spawn()

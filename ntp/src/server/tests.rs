@@ -485,6 +485,65 @@ fn a_request_that_asks_is_told_what_its_way_cost() {
     assert_eq!(reply.write(now()).len(), 48, "version 3 has no fields");
 }
 
+impl Rig {
+    fn slow_down(&mut self, request: &[u8]) -> Result<Vec<u8>, Dropped> {
+        let (system, entropy) = (&self.system, &mut self.entropy);
+        let reply = self
+            .server
+            .slow_down(request, self.now, system, entropy, buffer());
+        reply.map(|reply| reply.write(self.now).to_vec())
+    }
+}
+
+/// RFC 5905 section 7.4: stratum 0 and the code as reference identifier; the origin says whom it
+/// answers.
+#[test]
+fn a_client_that_asks_too_often_is_told_so_and_nothing_else() {
+    let mut rig = Rig::new(8);
+    for mode in [Mode::Client, Mode::SymmetricActive] {
+        let request = Header {
+            mode,
+            ..basic_request()
+        };
+        let kiss = rig.slow_down(&request.to_bytes()).unwrap();
+        let kiss = Header::parse(&kiss).unwrap();
+        assert_eq!((kiss.stratum, kiss.leap), (0, Leap::Unsynchronized));
+        assert_eq!(kiss.reference_id.name(), Some("RATE"));
+        assert_eq!(kiss.origin, request.transmit);
+        assert_ne!(kiss.mode, mode);
+    }
+    assert_eq!(rig.server.statistics().rate_kisses, 2);
+    assert_eq!(rig.server.statistics().answered(), 0);
+    // Another server's reply is not answered by a kiss either.
+    let reply = Header::zeroed(Mode::Server);
+    assert!(rig.slow_down(&reply.to_bytes()).is_err());
+}
+
+#[test]
+fn a_table_of_another_size_begins_empty_and_one_of_the_same_stays() {
+    let mut rig = Rig::new(8);
+    let (first, _) = rig.ask(&basic_request());
+    rig.ask(&interleaved_request(first.receive));
+    assert_eq!(rig.server.remembered(), 1);
+    let of = |interleaved_capacity| ServerConfig {
+        interleaved_capacity,
+    };
+    rig.server.reconfigure(of(8));
+    assert_eq!(rig.server.remembered(), 1);
+    rig.server.reconfigure(of(9));
+    assert_eq!(rig.server.remembered(), 0);
+}
+
+#[test]
+fn a_full_table_counts_what_makes_room() {
+    let mut rig = Rig::new(2);
+    let (first, _) = rig.ask(&basic_request());
+    for _ in 0..5 {
+        rig.ask(&interleaved_request(first.receive));
+    }
+    assert_eq!((rig.server.remembered(), rig.server.replaced()), (2, 3));
+}
+
 proptest! {
     /// Whatever comes, nothing panics, no answer is longer than its request, and only requests
     /// are answered.

@@ -114,11 +114,13 @@ impl ErrorQueue {
             .chain(pending)
     }
 
-    /// Reads what waits, `most` messages at most; `redeem` finds the datagram behind a number the kernel reports.
+    /// Reads what waits, `most` messages at most, with the addresses that errors are about if these are
+    /// wanted; `redeem` finds the datagram behind a number the kernel reports.
     pub(super) fn receive(
         &mut self,
         fd: BorrowedFd<'_>,
         most: usize,
+        with_address: bool,
         redeem: impl Fn(u32) -> Option<TxId>,
     ) -> io::Result<usize> {
         self.received = 0;
@@ -129,6 +131,7 @@ impl ErrorQueue {
             &mut self.slots[..most],
             &mut self.frames,
             self.frame_size,
+            with_address,
             libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
         );
         self.received = match read {

@@ -92,7 +92,7 @@ impl Slot {
 }
 
 /// Receives up to one message for each slot (of which there are [`MAX_BATCH`] at most) into equal
-/// shares of `payloads`; returns how many.
+/// shares of `payloads`; returns how many. Without `with_address` nobody is told who sent them.
 ///
 /// # Errors
 /// The operating system's, `WouldBlock` included.
@@ -101,8 +101,11 @@ pub(super) fn receive(
     slots: &mut [Slot],
     payloads: &mut [u8],
     share: usize,
+    with_address: bool,
     flags: c_int,
 ) -> io::Result<usize> {
+    // Copying addresses costs, and stamps have none that tells anything.
+    let name = if with_address { address::SPACE } else { 0 };
     let mut vectors = [const { MaybeUninit::uninit() }; MAX_BATCH];
     let mut headers = [const { MaybeUninit::uninit() }; MAX_BATCH];
     let mut count = 0;
@@ -114,7 +117,7 @@ pub(super) fn receive(
     {
         let vector = vector.write(vector_of(payload));
         header.write(libc::mmsghdr {
-            msg_hdr: slot.header(vector, address::SPACE, super::cmsg::SPACE),
+            msg_hdr: slot.header(vector, name, super::cmsg::SPACE),
             msg_len: 0,
         });
         count += 1;

@@ -126,15 +126,46 @@ impl UdpSocket {
         Self::open_on(options, Features::probe()?)
     }
 
+    /// Takes over a socket that somebody else has opened and bound to the address of `options`, which
+    /// are set anew. What has come to it meanwhile is there.
+    ///
+    /// # Errors
+    /// It is no UDP socket, or not of that address (`InvalidInput`), or the kernel refuses an option.
+    pub fn adopt(fd: OwnedFd, options: &Options) -> io::Result<Self> {
+        if !option::is_udp(fd.as_fd())? {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let socket = Self::around(fd, options, Features::probe()?);
+        if socket.local_addr()? != options.bind {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        option::set_blocking(socket.as_fd(), !options.nonblocking)?;
+        socket.set_options(options)?;
+        Ok(socket)
+    }
+
     fn open_on(options: &Options, features: Features) -> io::Result<Self> {
-        let family = match options.bind {
-            SocketAddr::V4(_) => Family::V4,
-            SocketAddr::V6(_) => Family::V6,
-        };
+        let family = Family::of(options.bind);
+        let fd = option::open(family.number(), options.nonblocking)?;
+        let socket = Self::around(fd, options, features);
+        socket.set_options(options)?;
+        // Connecting binds to any address and a random port by itself.
+        let any = options.bind.ip().is_unspecified() && options.bind.port() == 0;
+        if !(any && options.connect.is_some()) {
+            bind(socket.as_raw_fd(), &SockaddrStorage::from(options.bind))?;
+        }
+        if let Some(peer) = options.connect {
+            socket.connect(peer)?;
+        }
+        Ok(socket)
+    }
+
+    /// A socket around a descriptor whose options are yet to be set.
+    fn around(fd: OwnedFd, options: &Options, features: Features) -> Self {
         let stamping = options.stamping.limited_to(features);
-        let socket = Self {
-            fd: option::open(family.number(), options.nonblocking)?,
-            family,
+        Self {
+            fd,
+            family: Family::of(options.bind),
             features,
             stamping: Mutex::new(stamping),
             flags: AtomicU32::new(stamping.socket_flags(features)),
@@ -146,17 +177,7 @@ impl UdpSocket {
                 Ids::Counted(CountedIds::default())
             },
             report_errors: options.report_errors,
-        };
-        socket.set_options(options)?;
-        // Connecting binds to any address and a random port by itself.
-        let any = options.bind.ip().is_unspecified() && options.bind.port() == 0;
-        if !(any && options.connect.is_some()) {
-            bind(socket.as_raw_fd(), &SockaddrStorage::from(options.bind))?;
         }
-        if let Some(peer) = options.connect {
-            socket.connect(peer)?;
-        }
-        Ok(socket)
     }
 
     /// Hands the socket to tokio, to be woken for [`WAKES`]; it must be non-blocking.
@@ -177,17 +198,7 @@ impl UdpSocket {
 
     /// The address and port it is bound to.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address: SockaddrStorage = getsockname(self.as_raw_fd())?;
-        let v4 = address
-            .as_sockaddr_in()
-            .map(|a| SocketAddr::V4((*a).into()));
-        let v6 = || {
-            address
-                .as_sockaddr_in6()
-                .map(|a| SocketAddr::V6((*a).into()))
-        };
-        v4.or_else(v6)
-            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        bound_to(self.as_fd())
     }
 
     /// What this socket stamps: what was asked for, less what the kernel cannot do.
@@ -274,7 +285,7 @@ impl UdpSocket {
     /// number of messages read, 0 when nothing is left. Never blocks. Clears a pending socket
     /// error, so a caller that polls until 0 does not spin.
     pub fn recv_tx_stamps(&self, queue: &mut ErrorQueue) -> io::Result<usize> {
-        let read = queue.receive(self.as_fd(), MAX_BATCH, |reported| self.redeem(reported))?;
+        let read = queue.receive(self.as_fd(), MAX_BATCH, true, |it| self.redeem(it))?;
         if read > 0 {
             return Ok(read);
         }
@@ -289,12 +300,13 @@ impl UdpSocket {
     }
 
     /// As [`UdpSocket::recv_tx_stamps`] for whoever is not woken by the socket's errors: reads
-    /// `most` messages at most, and leaves a pending socket error where it is.
+    /// `most` messages at most, does not tell whom network errors are about, and leaves a pending
+    /// socket error where it is.
     ///
     /// # Errors
     /// Those of the socket itself.
     pub fn recv_stamps_only(&self, queue: &mut ErrorQueue, most: usize) -> io::Result<usize> {
-        queue.receive(self.as_fd(), most, |reported| self.redeem(reported))
+        queue.receive(self.as_fd(), most, false, |it| self.redeem(it))
     }
 
     fn redeem(&self, reported: u32) -> Option<TxId> {
@@ -524,6 +536,24 @@ fn type_of_service(dscp: u8) -> libc::c_int {
     libc::c_int::from(dscp & 0x3f) << 2
 }
 
+/// The address and port that a socket of IP is bound to.
+///
+/// # Errors
+/// It is no such socket.
+pub fn bound_to(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd())?;
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|a| SocketAddr::V4((*a).into()));
+    let v6 = || {
+        address
+            .as_sockaddr_in6()
+            .map(|a| SocketAddr::V6((*a).into()))
+    };
+    v4.or_else(v6)
+        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
 /// No message, where one would have to be waited for.
 fn none_if_blocking(received: io::Result<usize>) -> io::Result<usize> {
     match received {
@@ -552,6 +582,13 @@ fn is_delivery_error(error: &io::Error) -> bool {
 }
 
 impl Family {
+    const fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::V6,
+        }
+    }
+
     const fn number(self) -> libc::c_int {
         match self {
             Self::V4 => libc::AF_INET,

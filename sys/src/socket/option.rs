@@ -24,6 +24,27 @@ pub(crate) fn open(family: c_int, nonblocking: bool) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Is it a UDP socket of IP?
+pub(super) fn is_udp(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let socket = |name| get_int(fd, libc::SOL_SOCKET, name);
+    let family = socket(libc::SO_DOMAIN)?;
+    Ok((family == libc::AF_INET || family == libc::AF_INET6)
+        && socket(libc::SO_PROTOCOL)? == libc::IPPROTO_UDP)
+}
+
+/// Lets calls wait, or not.
+pub(super) fn set_blocking(fd: BorrowedFd<'_>, blocking: bool) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let wanted = if blocking {
+        flags - OFlag::O_NONBLOCK
+    } else {
+        flags | OFlag::O_NONBLOCK
+    };
+    fcntl(fd, FcntlArg::F_SETFL(wanted))?;
+    Ok(())
+}
+
 /// Sets an option whose value is an integer.
 pub(super) fn set_int(
     fd: BorrowedFd<'_>,
@@ -95,6 +116,11 @@ pub(super) fn set_timestamping(fd: BorrowedFd<'_>, flags: u32) -> io::Result<()>
 
 /// Fetches and clears the error pending on a socket (`SO_ERROR`); 0 = none.
 pub(super) fn take_error(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+    get_int(fd, libc::SOL_SOCKET, libc::SO_ERROR)
+}
+
+/// An option whose value is an integer.
+fn get_int(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut length = INT_SIZE;
     // SAFETY: `value` and `length` are valid to write for the whole call, and `length` is the
@@ -102,8 +128,8 @@ pub(super) fn take_error(fd: BorrowedFd<'_>) -> io::Result<c_int> {
     let result = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ERROR,
+            level,
+            name,
             (&raw mut value).cast(),
             &raw mut length,
         )

@@ -86,6 +86,7 @@ impl RecvBatch {
             &mut self.slots[..slots],
             &mut self.payloads,
             self.payload_size,
+            true,
             flags,
         )?;
         Ok(self.received)
