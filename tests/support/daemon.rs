@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use clockwright::control::{AuthEntry, ServerReport, SourceReport, StatusReport};
+use clockwright::control::{AuthEntry, ServerReport, SourceReport, StatusReport, TalkerReport};
 use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 
@@ -154,6 +154,16 @@ impl Daemon {
             .unwrap_or_else(|error| panic!("server of {}: {error}", self.name))
     }
 
+    /// `clockwright server --json --talkers`: those clients that have asked most.
+    #[track_caller]
+    pub(crate) fn talkers(&self, most: u32) -> Vec<TalkerReport> {
+        let most = most.to_string();
+        let report: Result<ServerReport, String> =
+            self.look(["server", "--json", "--talkers", &most, "--socket"]);
+        let report = report.unwrap_or_else(|error| panic!("server of {}: {error}", self.name));
+        report.talkers.unwrap_or_default()
+    }
+
     /// Asks it to end, and waits until it has: it keeps its state for the next start.
     #[track_caller]
     pub(crate) fn end(mut self) {
@@ -182,7 +192,11 @@ impl Daemon {
     }
 
     fn view<T: DeserializeOwned>(&self, command: &str) -> Result<T, String> {
-        let output = clockwright([command, "--json", "--socket"], &self.socket);
+        self.look([command, "--json", "--socket"])
+    }
+
+    fn look<const N: usize, T: DeserializeOwned>(&self, arguments: [&str; N]) -> Result<T, String> {
+        let output = clockwright(arguments, &self.socket);
         serde_json::from_slice(&output.stdout).map_err(|error| {
             format!(
                 "{error}: {}{}",
