@@ -12,11 +12,21 @@ mod access;
 mod actor;
 mod ask;
 mod flood;
+#[path = "../../benches/common/keys.rs"]
+mod keys;
+mod load;
 mod loops;
 mod memory;
+mod rate;
+mod replies;
+mod restart;
 mod scene;
+#[expect(dead_code, reason = "replies are not read here")]
+#[path = "../../benches/common/seal.rs"]
+mod seal;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../../benches/serving/wire.rs"]
 mod wire;
+mod workers;

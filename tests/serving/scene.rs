@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::support::daemon::Daemon;
 use crate::support::network::Host;
-use crate::support::star::{SERVER, Star};
+use crate::support::star::{SERVER, Star, source};
+use crate::support::tls::{Authority, Validity};
 
 /// How long anything here may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,6 +71,26 @@ pub(crate) fn open_to_all(lines: &str) -> String {
 pub(crate) fn serve(star: &Star, lines: &str) -> Daemon {
     let configuration = open_to_all(lines);
     Daemon::start(&star.servers[0], &star.directory, "ours", &configuration)
+}
+
+/// The same of a network with names, with NTS.
+pub(crate) fn secured(star: &Star, authority: &Authority, lines: &str) -> Daemon {
+    let name = Star::server_name(0);
+    let address = Star::server_ipv4(0).to_string();
+    let names = [name.as_str(), address.as_str()];
+    let identity = authority.issue(&star.directory, &name, &names, Validity::Now);
+    let nts = format!(
+        "[server.nts]\nlisten = [\"0.0.0.0:4460\", \"[::]:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"",
+        identity.certificate.display(),
+        identity.key.display()
+    );
+    serve(star, &format!("{lines}\n{nts}"))
+}
+
+/// The `[[source]]` of a server with NTS that is asked so often.
+pub(crate) fn nts_source(authority: &Authority, server: &str, poll: &str) -> String {
+    let trusted = authority.certificate().display();
+    source(server, poll) + &format!("nts = {{ trusted_certificates = \"{trusted}\" }}\n")
 }
 
 /// A count of the kernel's on a host: `Udp RcvbufErrors` of /proc/net/snmp.
