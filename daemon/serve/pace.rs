@@ -4,20 +4,27 @@
 //! that takes two microseconds each. A timestamp read when a reply is written would be early by what
 //! lies between, and more so the more there is to do, so that clients would see the server's clock
 //! go wrong with its load. What lies between is learnt from the batches before.
+//!
+//! A timestamp that is too early makes the round trip look longer, and a client's bound, which has half
+//! of that in it, still contains the truth. One that is too late makes it look shorter: then the
+//! client is wrong and believes to be exact. So what is learnt is not the average, but what it takes
+//! at least, most of the time.
 
 use clockwright_timebase::Duration;
 
-/// Of a new value, the weight in the average.
-const WEIGHT: f64 = 1.0 / 16.0;
-/// A value so many times the average is taken for this many times: most likely the thread was
+/// The weight of a new value that is longer than expected.
+const LONGER: f64 = 1.0 / 32.0;
+/// Of one that is shorter: so the expectation stays near the shortest of the last ones.
+const SHORTER: f64 = 0.5;
+/// A value so many times the expected one is taken for this many times: most likely the thread was
 /// interrupted.
 const SURPRISE: f64 = 2.0;
-/// From which the average begins to grow, s.
+/// From which the expectation begins to grow, s.
 const LEAST: f64 = 50e-9;
 /// The longest that is believed, s a reply.
 const MOST: f64 = 100e-6;
 
-/// How long it takes to write a reply, and to send one.
+/// How long it takes at least to write a reply, and to send one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ReplyPace {
     /// Writing, which includes sealing; s.
@@ -38,17 +45,19 @@ impl ReplyPace {
         if replies == 0 {
             return;
         }
-        average(&mut self.write, writing.as_secs_f64() / replies as f64);
+        expect(&mut self.write, writing.as_secs_f64() / replies as f64);
         // Of one reply nobody can tell what belongs to the system call.
         if replies > 1 {
-            average(&mut self.send, sending.as_secs_f64() / replies as f64);
+            expect(&mut self.send, sending.as_secs_f64() / replies as f64);
         }
     }
 }
 
-fn average(of: &mut f64, value: f64) {
-    let value = value.clamp(0.0, SURPRISE * of.max(LEAST)).min(MOST);
-    *of += WEIGHT * (value - *of);
+fn expect(expected: &mut f64, value: f64) {
+    let value = value.clamp(0.0, SURPRISE * expected.max(LEAST)).min(MOST);
+    let change = value - *expected;
+    let weight = if change < 0.0 { SHORTER } else { LONGER };
+    *expected += weight * change;
 }
 
 #[cfg(test)]
@@ -63,7 +72,7 @@ mod tests {
     fn the_last_of_many_leaves_last() {
         let mut pace = ReplyPace::default();
         assert_eq!(pace.until_sent(31, 32), Duration::ZERO);
-        for _ in 0..200 {
+        for _ in 0..1000 {
             pace.learn(32, us(32), us(64));
         }
         let near = |left: Duration, right: Duration| (left - right).abs() < us(1);
@@ -75,7 +84,7 @@ mod tests {
     #[test]
     fn an_interruption_does_not_count() {
         let mut pace = ReplyPace::default();
-        for _ in 0..200 {
+        for _ in 0..1000 {
             pace.learn(10, us(10), us(20));
         }
         let before = pace.until_sent(9, 10);
