@@ -29,7 +29,7 @@ pub use convert::Freshness;
 pub use fallback::Fallback;
 pub use notice::Notice;
 pub use policy::Policy;
-pub use sight::Sight;
+pub use sight::{ClockSight, Sight};
 pub use stamp::{Arrived, HardwareStamp, Medium, Sent};
 pub use table::{Access, Interfaces};
 pub use tally::{Direction, Kinds, Tally};

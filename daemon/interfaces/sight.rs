@@ -58,6 +58,19 @@ struct SeenClock {
     faulty: bool,
 }
 
+/// What is known of an interface's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockSight {
+    /// There is none.
+    None,
+    /// It cannot be read, and is tried again now and then.
+    Faulty,
+    /// It has not been read yet.
+    NeverRead,
+    /// It was read then, on the host's oscillator.
+    Read(Timestamp<Raw>),
+}
+
 impl Interfaces {
     /// All that is known now.
     pub fn sight(&self, before: &Sight) -> Sight {
@@ -208,10 +221,16 @@ impl Sight {
         })
     }
 
-    /// When the clock of `interface` was last read; `None` if it has none that can be read.
-    pub fn last_reading(&self, interface: u32) -> Option<Timestamp<Raw>> {
-        let (_, clock) = self.hardware(interface).ok()?;
-        clock.tracker.last_reading().filter(|_| !clock.faulty)
+    /// What is known of the clock that `interface` stamps by.
+    pub fn clock(&self, interface: u32) -> ClockSight {
+        match self.hardware(interface) {
+            Err(_) => ClockSight::None,
+            Ok((_, clock)) if clock.faulty => ClockSight::Faulty,
+            Ok((_, clock)) => match clock.tracker.last_reading() {
+                None => ClockSight::NeverRead,
+                Some(read) => ClockSight::Read(read),
+            },
+        }
     }
 
     fn hardware(&self, interface: u32) -> Result<(&SeenNic, &SeenClock), Fallback> {

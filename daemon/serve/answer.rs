@@ -12,7 +12,7 @@ use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{
     LocalAddress, Message, RecvBatch, SendBatch, Transmit, TxStamp, UdpSocket,
 };
-use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
+use clockwright_timebase::{Duration, Raw, StampKind, Timestamp, Utc};
 
 use super::awaited::{AwaitedReplies, Wanted};
 use super::board::Reader;
@@ -23,6 +23,7 @@ use super::smear;
 use super::stamping;
 use super::worker::{BATCH, PAYLOAD, Shared};
 use crate::clock::Window;
+use crate::interfaces::{ClockSight, Sent};
 use crate::measure::OsEntropy;
 
 /// While packets flow, a PTP hardware clock is read anew after this.
@@ -31,6 +32,9 @@ const READ_AFTER: Duration = Duration::from_millis(40);
 const READ_BEFORE: Duration = Duration::from_millis(62);
 /// How long it is waited for at most.
 pub(super) const READING_TAKES: StdDuration = StdDuration::from_millis(2);
+
+/// How often a reply that nobody wants the stamp of is stamped.
+const TRY_EVERY: Duration = Duration::from_millis(250);
 
 /// What a worker answers with.
 pub(super) struct Answerer {
@@ -52,6 +56,8 @@ pub(super) struct Answerer {
     any_address: bool,
     /// Has something happened that an operator should know?
     pub(super) notable: bool,
+    /// When a reply was last stamped only to find out how long sending takes.
+    tried: Option<Timestamp<Raw>>,
 }
 
 /// A reply that is not written yet.
@@ -59,7 +65,7 @@ struct Pending<'b> {
     reply: Reply<'b>,
     to: SocketAddr,
     from: Option<LocalAddress>,
-    stamp: Option<Wanted>,
+    wanted: Wanted,
 }
 
 /// The clocks, read for a batch.
@@ -99,6 +105,7 @@ impl Answerer {
             steps: 0,
             any_address: shared.address.ip().is_unspecified(),
             notable: false,
+            tried: None,
         };
         let keys = posted.cookie_keys.as_deref();
         answerer.server.set_cookie_keys(keys);
@@ -288,11 +295,11 @@ impl Answerer {
 
     fn pending<'b>(&self, message: &Message<'_>, reply: Reply<'b>, kind: StampKind) -> Pending<'b> {
         Pending {
-            stamp: reply.tx_stamp_wanted().map(|key| Wanted {
-                key,
+            wanted: Wanted {
+                key: reply.tx_stamp_wanted(),
                 received: kind,
                 interface: message.local.map(|local| local.ifindex),
-            }),
+            },
             reply,
             to: message.source,
             from: message
@@ -330,10 +337,13 @@ impl Answerer {
         self.replies.clear();
         let begun = raw_now();
         let now = posted.shown.read(moment.window) + moment.smear;
+        let due = now + self.pace.until_handed_over(all);
+        let trial = self.trial_is_due(begun);
         let mut stamps = [None; BATCH];
         for (before, (place, stamp)) in pending.iter_mut().zip(&mut stamps).enumerate() {
             let Some(next) = place.take() else { continue };
-            *stamp = next.stamp;
+            let wants = next.wanted.key.is_some() || before == 0 && trial;
+            *stamp = wants.then_some(next.wanted);
             let payload = next.reply.write(now + self.pace.until_sent(before, all));
             self.replies.push(&Transmit {
                 payload,
@@ -350,7 +360,18 @@ impl Answerer {
         }
         self.hand_over(socket, shared);
         self.pace.learn(all, written - begun, raw_now() - written);
-        self.await_stamps(shared, posted, &stamps, written);
+        let sent = Sent::at(written, &posted.timescale);
+        self.await_stamps(shared, &stamps, sent, due);
+    }
+
+    /// Is it time to have a reply stamped to find out how long sending takes? Where clients are
+    /// interleaved, their replies tell.
+    fn trial_is_due(&mut self, now: Timestamp<Raw>) -> bool {
+        let due = self.tried.is_none_or(|tried| now - tried > TRY_EVERY);
+        if due {
+            self.tried = Some(now);
+        }
+        due
     }
 
     /// Gives the replies to the kernel. One that it does not take is left out.
@@ -369,16 +390,16 @@ impl Answerer {
     fn await_stamps(
         &mut self,
         shared: &Shared,
-        posted: &Posted,
         stamps: &[Option<Wanted>],
-        sent: Timestamp<Raw>,
+        sent: Sent,
+        due: Timestamp<Utc>,
     ) {
         for (index, stamp) in stamps.iter().enumerate() {
             let (Some(stamp), Some(id)) = (stamp, self.replies.tx_id(index)) else {
                 continue;
             };
-            let sent = crate::interfaces::Sent::at(sent, &posted.timescale);
-            if self.awaited.push(id, *stamp, sent).is_some() {
+            let due = (index == 0).then_some(due);
+            if self.awaited.push(id, *stamp, (sent, due)).is_some() {
                 shared.counters.tx_missing.bump();
             }
         }
@@ -400,7 +421,13 @@ impl Answerer {
         let reply = *awaited;
         let left = stamping::departure(shared, posted, stamp, &reply, window);
         if let (Some(at), Some(smear)) = (left.at, smear) {
-            self.server.transmitted(reply.key, at + smear);
+            let at = at + smear;
+            if let Some(key) = reply.key {
+                self.server.transmitted(key, at);
+            }
+            if let Some(due) = reply.due.filter(|_| left.is_last) {
+                self.pace.learn_departure(at - due);
+            }
         }
         if left.is_last {
             self.awaited.finish(stamp.id);
@@ -422,11 +449,18 @@ impl Answerer {
         let first = requests.messages().next();
         if let Some(first) = first.filter(|first| first.hardware.is_some())
             && let Some(interface) = posted.sight.taker(&first)
-            && let Some(read) = posted.sight.last_reading(interface)
         {
-            let age = window.host_now() - read;
-            needed.soon |= age > READ_AFTER;
-            needed.now |= age > READ_BEFORE;
+            let (soon, now) = match posted.sight.clock(interface) {
+                ClockSight::None => (false, false),
+                ClockSight::Faulty => (true, false),
+                ClockSight::NeverRead => (true, true),
+                ClockSight::Read(read) => {
+                    let age = window.host_now() - read;
+                    (age > READ_AFTER, age > READ_BEFORE)
+                }
+            };
+            needed.soon |= soon;
+            needed.now |= now;
         }
         needed
     }

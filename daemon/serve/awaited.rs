@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use clockwright_ntp::TxKey;
 use clockwright_sys::socket::TxId;
-use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
+use clockwright_timebase::{Duration, Raw, StampKind, Timestamp, Utc};
 
 use crate::interfaces::Sent;
 
@@ -17,8 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Awaited {
     id: TxId,
-    /// By which the protocol knows it.
-    pub(crate) key: TxKey,
+    /// By which the protocol knows it; `None`: the stamp is only to tell how long sending takes.
+    pub(crate) key: Option<TxKey>,
+    /// When it was to be handed over, by the served clock; of the first one of several.
+    pub(crate) due: Option<Timestamp<Utc>>,
     /// When it was sent.
     pub(crate) sent: Sent,
     /// The kind of the request's receive stamp, which the reply's is to match.
@@ -32,8 +34,8 @@ pub(crate) struct Awaited {
 /// A reply whose transmit stamp is wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    /// By which the protocol knows it.
-    pub(crate) key: TxKey,
+    /// By which the protocol knows it; `None`: the stamp is only to tell how long sending takes.
+    pub(crate) key: Option<TxKey>,
     /// The kind of the request's receive stamp.
     pub(crate) received: StampKind,
     /// The interface that the request came by.
@@ -65,12 +67,8 @@ impl AwaitedReplies {
     pub(crate) fn push(
         &mut self,
         id: TxId,
-        Wanted {
-            key,
-            received,
-            interface,
-        }: Wanted,
-        sent: Sent,
+        wanted: Wanted,
+        (sent, due): (Sent, Option<Timestamp<Utc>>),
     ) -> Option<Awaited> {
         let full = self.queue.len() == MOST;
         let given_up = if full { self.queue.pop_front() } else { None };
@@ -79,10 +77,11 @@ impl AwaitedReplies {
         self.waiting -= usize::from(given_up.is_some());
         self.queue.push_back(Awaited {
             id,
-            key,
+            key: wanted.key,
+            due,
             sent,
-            received,
-            interface,
+            received: wanted.received,
+            interface: wanted.interface,
             done: false,
         });
         given_up

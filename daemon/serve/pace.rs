@@ -31,13 +31,31 @@ pub(crate) struct ReplyPace {
     write: f64,
     /// Sending, s.
     send: f64,
+    /// From handing over to leaving, as transmit stamps tell; s. `None` before the first one.
+    lag: Option<f64>,
 }
 
 impl ReplyPace {
-    /// From reading the clock, which is followed by writing `all` replies and sending them, to
-    /// handing the one after `before` others to the network.
+    /// From reading the clock, which is followed by writing `all` replies and sending them, to the
+    /// departure of the one after `before` others.
     pub(crate) fn until_sent(&self, before: usize, all: usize) -> Duration {
-        Duration::from_secs_f64(self.write * all as f64 + self.send * before as f64)
+        let sending = self.send * before as f64 + self.lag.unwrap_or(0.0);
+        self.until_handed_over(all) + Duration::from_secs_f64(sending)
+    }
+
+    /// From reading the clock to handing `all` replies over.
+    pub(crate) fn until_handed_over(&self, all: usize) -> Duration {
+        Duration::from_secs_f64(self.write * all as f64)
+    }
+
+    /// The first of several replies has left so long after it was to be handed over.
+    pub(crate) fn learn_departure(&mut self, lag: Duration) {
+        let lag = lag.as_secs_f64();
+        match &mut self.lag {
+            // The first one may be one of the long ones.
+            None => self.lag = Some(lag.clamp(0.0, MOST) / 2.0),
+            Some(expected) => expect(expected, lag),
+        }
     }
 
     /// It has taken so long to write and to send so many.
@@ -79,6 +97,20 @@ mod tests {
         assert!(near(pace.until_sent(0, 1), us(1)));
         assert!(near(pace.until_sent(0, 32), us(32)));
         assert!(near(pace.until_sent(31, 32), us(32 + 62)));
+    }
+
+    #[test]
+    fn how_long_the_way_to_the_network_is_stamps_tell() {
+        let mut pace = ReplyPace::default();
+        for n in 0..300 {
+            // One in ten is interrupted.
+            pace.learn_departure(us(if n % 10 == 0 { 40 } else { 8 }));
+        }
+        let until = pace.until_sent(0, 1);
+        assert!(until > us(7) && until < us(9), "{until:?}");
+        // What stamps say that cannot be is nothing.
+        pace.learn_departure(us(-5));
+        assert!(pace.until_sent(0, 1) >= Duration::ZERO);
     }
 
     #[test]

@@ -47,7 +47,15 @@ impl Manager {
         let passed = self.held.try_clone().expect("another descriptor of it");
         let mut command = Command::new("sh");
         command
-            .args(["-c", script, "sh", CLOCKWRIGHT, "run", "--no-adjust", "--config"])
+            .args([
+                "-c",
+                script,
+                "sh",
+                CLOCKWRIGHT,
+                "run",
+                "--no-adjust",
+                "--config",
+            ])
             .arg(&file)
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(passed)));
         let log = self.directory.path("clockwright.log");
@@ -86,7 +94,9 @@ fn reply(client: &UdpSocket) -> Header {
 }
 
 fn now() -> NtpTimestamp {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     let seconds = i64::try_from(now.as_secs()).expect("a time");
     Timestamp::<Utc>::from_timespec(seconds, now.subsec_nanos().into()).into()
 }
@@ -95,12 +105,16 @@ fn now() -> NtpTimestamp {
 fn what_comes_while_the_daemon_is_restarted_is_answered_by_its_true_time_of_arrival() {
     let manager = Manager::new();
     let client = UdpSocket::bind("127.0.0.1:0").expect("open a client's socket");
-    client.set_read_timeout(Some(PATIENCE)).expect("set a timeout");
+    client
+        .set_read_timeout(Some(PATIENCE))
+        .expect("set a timeout");
     let mut first = manager.start();
     manager.ask(&client);
     assert_eq!(reply(&client).mode, Mode::Server);
     first.signal(nix::sys::signal::Signal::SIGTERM);
-    wait_for("the daemon to end", PATIENCE, || first.ended().ok_or("it runs"));
+    wait_for("the daemon to end", PATIENCE, || {
+        first.ended().ok_or("it runs")
+    });
 
     let asked = now();
     manager.ask(&client);
