@@ -8,6 +8,7 @@ use clockwright_ntp::Leap;
 use clockwright_ntp::nts::CookieKeys;
 use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
+use clockwright_sys::socket::{LoopBack, Stamping, packets_may_come_back};
 use clockwright_timebase::Duration;
 use tracing::{info, warn};
 
@@ -110,6 +111,19 @@ impl Serving {
     }
 }
 
+/// What the workers' sockets are asked for: hardware stamps, where anything gives them.
+fn stamping(interfaces: &Interfaces) -> Stamping {
+    let stamping = interfaces.stamping();
+    if stamping.loop_back == LoopBack::Nothing && packets_may_come_back() {
+        Stamping {
+            loop_back: LoopBack::Shared,
+            ..stamping
+        }
+    } else {
+        stamping
+    }
+}
+
 /// The policy of a server; without one nobody is answered.
 fn policy(config: Option<&ServerConfig>) -> Policy {
     config.map_or_else(|| Policy::new(&ServerConfig::default()), Policy::new)
@@ -121,7 +135,7 @@ impl Daemon {
     /// # Errors
     /// An address cannot be served on; then nothing has changed.
     pub(super) fn serve(&mut self, server: Option<&ServerConfig>) -> Result<(), ListenError> {
-        let stamping = self.instruments.interfaces.stamping();
+        let stamping = stamping(&self.instruments.interfaces);
         self.serving.service.set_stamping(stamping);
         self.serving.service.serve(&Plan::new(server))?;
         self.serving.policy = Arc::new(policy(server));
@@ -141,7 +155,7 @@ impl Daemon {
         if self.serving.seen != interfaces.version() {
             self.serving.seen = interfaces.version();
             self.serving.sight = Arc::new(interfaces.sight(&self.serving.sight));
-            self.serving.service.set_stamping(interfaces.stamping());
+            self.serving.service.set_stamping(stamping(interfaces));
         }
         let now = raw_now();
         let posted = Posted {

@@ -236,7 +236,7 @@ fn the_one_that_was_silent_the_longest_makes_room_and_leaves_no_debt() {
 #[test]
 fn the_memory_is_what_is_said_and_a_million_clients_do_not_change_it() {
     assert_eq!(ClientTable::octets(16_384), 16_384 * 40);
-    assert_eq!((ClientTable::octets(1), ClientTable::octets(9)), (384, 768));
+    assert_eq!((ClientTable::octets(1), ClientTable::octets(9)), (320, 640));
     let table = ClientTable::new(1000, SEED);
     let (place, sets) = (table.sets.as_ptr(), table.sets.len());
     for number in 0..1_000_000_u32 {

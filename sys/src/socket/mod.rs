@@ -38,7 +38,9 @@ pub(crate) use option::open as open_descriptor;
 pub use options::Options;
 pub use recv::{Message, RecvBatch};
 pub use send::{SendBatch, Transmit};
-pub use stamping::{Features, LoopBack, Stamping, StampingKeeper, TransmitStamps};
+pub use stamping::{
+    Features, LoopBack, Stamping, StampingKeeper, TransmitStamps, packets_may_come_back,
+};
 pub use steer::MAX_SOCKETS;
 
 /// The largest number of messages one system call moves.
