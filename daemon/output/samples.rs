@@ -480,6 +480,44 @@ pub(crate) fn auth() -> Vec<AuthEntry> {
     vec![good, without_keys, plain]
 }
 
+fn workers() -> Vec<WorkerReport> {
+    vec![
+        WorkerReport {
+            number: 0,
+            received: 610,
+            answered: 605,
+            interleaved: 400,
+            authenticated: 300,
+            unanswered: 5,
+            batches: 61,
+        },
+        WorkerReport {
+            number: 1,
+            received: 600,
+            answered: 595,
+            interleaved: 400,
+            authenticated: 400,
+            unanswered: 5,
+            batches: 600,
+        },
+    ]
+}
+
+fn talkers() -> Vec<TalkerReport> {
+    vec![
+        TalkerReport {
+            address: "192.0.2.7".to_owned(),
+            requests: 900,
+            limited: 20,
+        },
+        TalkerReport {
+            address: "2001:db8::/64".to_owned(),
+            requests: 310,
+            limited: 0,
+        },
+    ]
+}
+
 /// A server that has been busy.
 pub(crate) fn server() -> ServerReport {
     let one = |name: &str, count| BTreeMap::from([(name.to_owned(), count)]);
@@ -508,38 +546,8 @@ pub(crate) fn server() -> ServerReport {
             replaced: 0,
         },
         tables_octets: 3_400_000,
-        workers: vec![
-            WorkerReport {
-                number: 0,
-                received: 610,
-                answered: 605,
-                interleaved: 400,
-                authenticated: 300,
-                unanswered: 5,
-                batches: 61,
-            },
-            WorkerReport {
-                number: 1,
-                received: 600,
-                answered: 595,
-                interleaved: 400,
-                authenticated: 400,
-                unanswered: 5,
-                batches: 600,
-            },
-        ],
-        talkers: Some(vec![
-            TalkerReport {
-                address: "192.0.2.7".to_owned(),
-                requests: 900,
-                limited: 20,
-            },
-            TalkerReport {
-                address: "2001:db8::/64".to_owned(),
-                requests: 310,
-                limited: 0,
-            },
-        ]),
+        workers: workers(),
+        talkers: Some(talkers()),
         key_establishment: Some(KeyServerReport {
             listening: vec!["[::]:4460".to_owned()],
             accepted: 42,

@@ -151,7 +151,7 @@ impl Daemon {
             parts.clock.as_ref(),
             &parts.interfaces,
             precision,
-            parts.discipline.outlook(),
+            &parts.discipline.outlook(),
             LeapFile::new(&parts.config.state.directory),
         );
         let mut daemon = Self {

@@ -54,7 +54,7 @@ impl Serving {
         clock: &dyn Clock,
         interfaces: &Interfaces,
         precision: i8,
-        outlook: Outlook,
+        outlook: &Outlook,
         leap_file: LeapFile,
     ) -> Self {
         let policy = Arc::new(policy(config));
@@ -64,7 +64,7 @@ impl Serving {
             pace: clock.pace(),
             shown: clock.shown(),
             fresh_until: None,
-            outlook,
+            outlook: *outlook,
             reference_id: None,
             leap: Leap::Unsynchronized,
             precision,

@@ -157,7 +157,7 @@ impl Answerer {
             self.variables = None;
         }
         let window = posted.window();
-        let Some(smear) = self.smear(shared, posted, &window) else {
+        let Some(smear) = smear_of(shared, posted, &window) else {
             shared
                 .counters
                 .untimely
@@ -183,14 +183,6 @@ impl Answerer {
         let pending = &mut pending[..replies];
         self.send(socket, shared, reader, posted, pending, moment);
         self.buffers = buffers;
-    }
-
-    /// What is to be added to the clock for the time served here; `None`: nothing can be said now.
-    fn smear(&self, shared: &Shared, posted: &Posted, window: &Window) -> Option<Duration> {
-        match &posted.smear {
-            Some(smear) if shared.smeared => smear.correction(posted.shown.now(window)),
-            _ => Some(Duration::ZERO),
-        }
     }
 
     /// What is said of the clock.
@@ -263,10 +255,10 @@ impl Answerer {
             .ok()?;
         if secured {
             // Who has proven who he is has a limit of his own, which nobody else can use up.
-            let (bucket, limit) = if self.server.statistics().nts != before {
-                (Bucket::Authentic, posted.policy.authentic.as_ref())
-            } else {
+            let (bucket, limit) = if self.server.statistics().nts == before {
                 (Bucket::Open, open)
+            } else {
+                (Bucket::Authentic, posted.policy.authentic.as_ref())
             };
             if self.judge(client, bucket, limit, moment) != Verdict::Answer {
                 shared.counters.limited.bump();
@@ -413,7 +405,7 @@ impl Answerer {
         stamp: &TxStamp<'_>,
         window: &Window,
     ) {
-        let smear = self.smear(shared, posted, window);
+        let smear = smear_of(shared, posted, window);
         let Some(awaited) = self.awaited.find(stamp.id) else {
             return;
         };
@@ -434,40 +426,43 @@ impl Answerer {
         }
     }
 
-    /// What has to be known better before `requests` are answered.
-    pub(super) fn freshness(
-        &self,
-        posted: &Posted,
-        requests: &RecvBatch,
-        window: &Window,
-    ) -> Freshness {
-        let stale = posted.is_stale(window);
-        let mut needed = Freshness {
-            soon: stale,
-            now: stale,
-        };
-        let first = requests.messages().next();
-        if let Some(first) = first.filter(|first| first.hardware.is_some())
-            && let Some(interface) = posted.sight.taker(&first)
-        {
-            let (soon, now) = match posted.sight.clock(interface) {
-                ClockSight::None => (false, false),
-                ClockSight::Faulty => (true, false),
-                ClockSight::NeverRead => (true, true),
-                ClockSight::Read(read) => {
-                    let age = window.host_now() - read;
-                    (age > READ_AFTER, age > READ_BEFORE)
-                }
-            };
-            needed.soon |= soon;
-            needed.now |= now;
-        }
-        needed
-    }
-
     /// Lets others see what has been counted.
     pub(super) fn tell(&self, shared: &Shared) {
         shared.counters.take_over(&self.server);
+    }
+}
+
+/// What has to be known better before `requests` are answered.
+pub(super) fn freshness(posted: &Posted, requests: &RecvBatch, window: &Window) -> Freshness {
+    let stale = posted.is_stale(window);
+    let mut needed = Freshness {
+        soon: stale,
+        now: stale,
+    };
+    let first = requests.messages().next();
+    if let Some(first) = first.filter(|first| first.hardware.is_some())
+        && let Some(interface) = posted.sight.taker(&first)
+    {
+        let (soon, now) = match posted.sight.clock(interface) {
+            ClockSight::None => (false, false),
+            ClockSight::Faulty => (true, false),
+            ClockSight::NeverRead => (true, true),
+            ClockSight::Read(read) => {
+                let age = window.host_now() - read;
+                (age > READ_AFTER, age > READ_BEFORE)
+            }
+        };
+        needed.soon |= soon;
+        needed.now |= now;
+    }
+    needed
+}
+
+/// What is to be added to the clock for the time served here; `None`: nothing can be said now.
+fn smear_of(shared: &Shared, posted: &Posted, window: &Window) -> Option<Duration> {
+    match &posted.smear {
+        Some(smear) if shared.smeared => smear.correction(posted.shown.now(window)),
+        _ => Some(Duration::ZERO),
     }
 }
 

@@ -15,6 +15,7 @@ use super::held::{self, Held};
 use super::tally::{Counters, Counts, Outcome, StampTally};
 use super::worker::{Shared, Worker};
 use super::{ListenError, Place};
+use crate::interfaces::Fallback;
 
 /// Octets that the kernel keeps of requests that wait and of stamps: some two thousand requests,
 /// which a worker answers in ten milliseconds. More would be answered too late to be of use.
@@ -264,8 +265,7 @@ impl Running {
                 before.interface == outcome.interface
                     && before.direction == outcome.direction
                     && before.kind == outcome.kind
-                    && before.fallback.map(|why| why.index())
-                        == outcome.fallback.map(|why| why.index())
+                    && before.fallback.map(Fallback::index) == outcome.fallback.map(Fallback::index)
             };
             let before = self.taken.iter().find(is_same).map_or(0, |it| it.packets);
             let packets = outcome.packets.wrapping_sub(before);

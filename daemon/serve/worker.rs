@@ -14,7 +14,7 @@ use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{ErrorQueue, MAX_BATCH, QueueItem, RecvBatch, UdpSocket};
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
 
-use super::answer::Answerer;
+use super::answer::{Answerer, READING_TAKES, freshness};
 use super::board::{Need, Reader};
 use super::rate::ClientTable;
 use super::tally::{Counters, StampTally};
@@ -169,7 +169,7 @@ impl Worker {
         if needed.soon {
             self.reader.board().ask(Need::Clocks);
         }
-        if needed.now && self.reader.wait(super::answer::READING_TAKES) {
+        if needed.now && self.reader.wait(READING_TAKES) {
             self.answerer.go_by(&self.shared, self.reader.posted());
         }
     }
