@@ -163,9 +163,7 @@ impl Worker {
     /// Has the clocks read that the batch is to be stamped by, if that was long ago. Only the first
     /// packet after a pause waits for it; while packets flow it is done in between.
     fn refresh(&mut self, window: &crate::clock::Window) {
-        let needed = self
-            .answerer
-            .freshness(self.reader.posted(), &self.requests, window);
+        let needed = freshness(self.reader.posted(), &self.requests, window);
         if needed.soon {
             self.reader.board().ask(Need::Clocks);
         }
