@@ -120,10 +120,12 @@ impl Board {
 
     /// Blocks this thread until something else than `seen` is posted, for `most` at most.
     fn wait(&self, seen: u64, most: Duration) {
-        lock(&self.waiting).push(std::thread::current());
+        let own = std::thread::current();
+        lock(&self.waiting).push(own.clone());
         if self.generation.load(Ordering::Acquire) == seen {
             std::thread::park_timeout(most);
         }
+        lock(&self.waiting).retain(|thread| thread.id() != own.id());
     }
 }
 

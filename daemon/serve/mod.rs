@@ -256,3 +256,6 @@ impl Service {
         self.groups.iter().flat_map(Group::workers)
     }
 }
+
+#[cfg(test)]
+mod tests;
