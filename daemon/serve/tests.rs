@@ -206,9 +206,8 @@ fn a_need_is_told_once_until_it_is_seen_to() {
     board.ask(Need::Clocks);
     let needs = runtime.block_on(board.asked());
     assert!(needs.include(Need::Counts) && needs.include(Need::Clocks));
-    let again = runtime.block_on(async {
-        tokio::time::timeout(StdDuration::from_millis(1), board.asked()).await
-    });
+    let again = runtime
+        .block_on(async { tokio::time::timeout(StdDuration::from_millis(1), board.asked()).await });
     assert!(again.is_err());
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::message::{self, Slot};
 use super::option;
-use super::{Options, RecvBatch, Transmit, UdpSocket};
+use super::{ErrorQueue, Options, QueueItem, RecvBatch, Transmit, UdpSocket};
 use crate::uapi;
 
 /// For which sent datagrams to take stamps.
@@ -39,10 +39,40 @@ pub enum LoopBack {
     Packet,
 }
 
-/// May packets come back with their stamps without privilege (`net.core.tstamp_allow_data`)?
+/// May packets come back with their stamps to this process? Where `net.core.tstamp_allow_data` is 0
+/// that takes `CAP_NET_RAW`. It is found out once, over loopback, since in a container the setting
+/// cannot be seen; where loopback is down the answer is no.
 pub fn packets_may_come_back() -> bool {
-    std::fs::read_to_string("/proc/sys/net/core/tstamp_allow_data")
-        .is_ok_and(|allowed| allowed.trim() == "1")
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| try_shared().unwrap_or(false))
+}
+
+/// Sends a datagram to itself and looks whether its stamp comes.
+fn try_shared() -> io::Result<bool> {
+    const PATIENCE: Duration = Duration::from_millis(10);
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let socket = UdpSocket::open(&Options {
+        stamping: Stamping {
+            loop_back: LoopBack::Shared,
+            ..Stamping::KERNEL
+        },
+        ..Options::new(any)
+    })?;
+    socket.send(&Transmit {
+        payload: &[0],
+        to: Some(socket.local_addr()?),
+        from: None,
+        stamp: true,
+    })?;
+    let mut queue = ErrorQueue::new(1, 0);
+    if socket.recv_tx_stamps(&mut queue)? == 0 {
+        // Over loopback it is there when sending returns, were it not for a queueing discipline.
+        socket.wait(PATIENCE)?;
+        socket.recv_tx_stamps(&mut queue)?;
+    }
+    Ok(queue
+        .items()
+        .any(|item| matches!(item, QueueItem::Stamp(_))))
 }
 
 /// Which timestamps a socket asks for.
@@ -282,6 +312,14 @@ mod tests {
         // OPT_RX_FILTER, OPT_TSONLY, OPT_ID, SOFTWARE, RX_SOFTWARE.
         assert_eq!(Stamping::KERNEL.socket_flags(ALL), 0x2_0898);
         assert_eq!(Stamping::KERNEL.transmit_flags(), 0x2);
+    }
+
+    #[test]
+    fn whether_packets_come_back_is_found_out() {
+        // Every kernel allows it by default.
+        let setting = "/proc/sys/net/core/tstamp_allow_data";
+        let denied = std::fs::read_to_string(setting).is_ok_and(|value| value.trim() == "0");
+        assert!(packets_may_come_back() || denied);
     }
 
     #[test]
