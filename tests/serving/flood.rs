@@ -14,6 +14,8 @@ use crate::wire::{BATCH, HEADERS, Wire, set_source};
 
 /// Replies that have not come by then will not.
 const LOST_AFTER: Duration = Duration::from_millis(100);
+/// Where there is no room for more requests, for so long.
+const PAUSE: Duration = Duration::from_micros(50);
 /// The path of the part below.
 const PART: &str = "flood::flood";
 
@@ -81,7 +83,7 @@ impl Flood {
                     return Answers { sent, answered };
                 }
             } else if self.window.is_some() {
-                std::thread::yield_now();
+                std::thread::sleep(PAUSE);
             }
             if answered == all {
                 return Answers { sent, answered };

@@ -96,7 +96,8 @@ impl Maker {
     }
 
     fn request_and_noise(&mut self) -> Vec<u8> {
-        let mut packet = self.noise();
+        let length = self.random.below(100);
+        let mut packet = self.random.octets(length);
         if let Some(first) = packet.first_mut() {
             *first = (*first & 0xc0) | REQUEST;
         }
@@ -127,7 +128,7 @@ impl Maker {
     fn forged(&mut self) -> Vec<u8> {
         let mut packet = Header::zeroed(Mode::Client).to_bytes().to_vec();
         let unique_id = 4 * (8 + self.random.below(8));
-        let cookie = 4 * (1 + self.random.below(40));
+        let cookie = 4 * (4 + self.random.below(40));
         for (kind, length) in [(UNIQUE_ID, unique_id), (COOKIE, cookie)] {
             let body = self.random.octets(length);
             push(&mut packet, kind, &body);
@@ -244,7 +245,7 @@ fn a_reply_is_never_longer_than_its_request() {
     };
     // Each of them has been met by replies of several lengths, or by few.
     assert!(noise.answered < EACH / 10, "{noise:?}");
-    assert!(begun.answered > 10, "{begun:?}");
+    assert!(begun.answered >= 3, "{begun:?}");
     assert!(fields.shorter > 100, "{fields:?}");
     // They are told that their cookie is not good.
     assert_eq!(forged.answered, EACH, "{forged:?}");
@@ -263,6 +264,6 @@ fn a_kiss_is_never_longer_than_its_request() {
     for found in [begun, fields] {
         // A header alone.
         assert_eq!(found.longest, Header::LEN, "{found:?}");
-        assert!(found.answered > 10, "{found:?}");
+        assert!(found.answered >= 3, "{found:?}");
     }
 }

@@ -23,6 +23,8 @@ const EXCHANGES: u64 = 100;
 const LATE: Duration = Duration::from_secs(2);
 /// Addresses of the steady client: so many that every worker has some.
 const STEADY: u32 = 64;
+/// Between its turns.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Waits until so many more requests have come; gives what the server says then.
 fn more(ours: &Daemon, requests: u64) -> ServerReport {
@@ -102,7 +104,7 @@ struct Found {
     lost: u64,
 }
 
-/// On the client's host: asks from one address after the other, a request at a time.
+/// On the client's host: asks from every address, and when all are answered does so again.
 #[test]
 #[ignore = "the tests below start it on their host"]
 fn steady() {
@@ -112,15 +114,20 @@ fn steady() {
     let askers = (0..STEADY).map(|number| Asker::new(address(number), server));
     let askers: Vec<Asker> = askers.collect();
     let mut found = Found::default();
-    for (mark, asker) in (1..).zip(askers.iter().cycle()) {
-        asker.send(&plain(mark << 1));
-        match asker.wait(LATE) {
-            Some(_) => found.answered += 1,
-            None => found.lost += 1,
+    for mark in 1.. {
+        for asker in &askers {
+            asker.send(&plain(mark << 1));
+        }
+        for asker in &askers {
+            match asker.wait(LATE) {
+                Some(_) => found.answered += 1,
+                None => found.lost += 1,
+            }
         }
         if task.until.exists() {
             break;
         }
+        std::thread::sleep(PAUSE);
     }
     actor::tell(&found);
 }
@@ -143,12 +150,12 @@ impl Steady {
         Self { process, until }
     }
 
-    /// Each of its requests was answered.
+    /// All of its requests were answered but so many at most.
     #[track_caller]
-    fn was_answered(mut self) {
+    fn was_answered_but(mut self, lost: u64) {
         std::fs::write(&self.until, "").expect("write a file");
         let found: Found = actor::end(&mut self.process);
-        assert!(found.lost == 0 && found.answered > 100, "{found:?}");
+        assert!(found.lost <= lost && found.answered > 100, "{found:?}");
     }
 }
 
@@ -177,7 +184,7 @@ fn a_change_of_their_number_loses_no_request() {
         let report = more(&ours, 500);
         assert_eq!(report.unsent, 0, "{report:#?}");
     }
-    steady.was_answered();
+    steady.was_answered_but(0);
     // Whoever got another worker was in basic mode for a moment, and did not notice more.
     let source = asker.wait_for_source(&name, "interleaved replies again", PATIENCE, |source| {
         source.interleaved && source.reach == 0xff
@@ -214,7 +221,7 @@ fn addresses_come_and_go_while_others_are_served() {
     ours.reload(&with("\"0.0.0.0:123\""));
     listening(&["0.0.0.0:123"]);
     asker.wait_for_source(&name, "silence", PATIENCE, |source| source.reach & 7 == 0);
-    steady.was_answered();
+    steady.was_answered_but(0);
 }
 
 #[test]
@@ -232,5 +239,6 @@ fn an_address_of_its_own_can_join_and_leave_one_that_stands_for_all() {
         });
         more(&ours, 200);
     }
-    steady.was_answered();
+    // What comes to an address in the moment when it is given up may be lost.
+    steady.was_answered_but(STEADY.into());
 }
