@@ -183,13 +183,13 @@ impl Group {
         }
     }
 
-    /// Has clients steered to workers by their addresses.
-    pub(super) fn steer(&self, seed: u32) {
+    /// Has clients steered to the first so many workers, by their addresses.
+    pub(super) fn steer(&self, workers: u16, seed: u32) {
         // One alone gets everything as it is.
         let Some(first) = self.workers.first().filter(|_| self.size() > 1) else {
             return;
         };
-        if let Err(error) = first.socket.steer(self.size(), seed) {
+        if let Err(error) = first.socket.steer(workers.min(self.size()), seed) {
             tracing::warn!(
                 "the kernel does not let clients of {} be steered to workers by their addresses: \
                  {error}. Those that use interleaved mode may find themselves in basic mode; \

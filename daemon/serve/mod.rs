@@ -169,10 +169,14 @@ impl Service {
         for (place, sockets) in plan.places.iter().zip(opened) {
             let known = before.iter().position(|group| group.place() == *place);
             let mut group = known.map_or_else(|| Group::new(*place), |at| before.swap_remove(at));
+            if group.size() > plan.workers {
+                // Nothing more comes to those that are to end.
+                group.steer(plan.workers, self.seed);
+            }
             self.past += group.shrink(plan.workers);
             group.grow(sockets, &self.board);
             group.set_dscp(plan.dscp);
-            group.steer(self.seed);
+            group.steer(plan.workers, self.seed);
             self.groups.push(group);
         }
         for mut gone in before {

@@ -22,6 +22,8 @@ use crate::interfaces::Direction;
 
 /// Requests taken from the kernel at once.
 pub(super) const BATCH: usize = 32;
+/// After it was told to end, so many batches at most: more requests than may wait at a socket.
+const LAST_BATCHES: usize = 256;
 /// Longest request looked at, octets. Longer ones are not NTP.
 pub(super) const PAYLOAD: usize = 1280;
 /// Octets of a looped-back packet that are kept: it is known by its number, not by its content.
@@ -95,21 +97,30 @@ impl Worker {
         }
     }
 
-    /// Answers until it is told to end.
+    /// Answers until it is told to end, and then what has come before that.
     pub(super) fn run(mut self) {
         while !self.shared.ending.load(Ordering::Relaxed) {
             match self.receive() {
                 Ok(0) => {}
-                Ok(received) => {
-                    self.shared.counters.received.add(received as u64);
-                    self.shared.counters.batches.bump();
-                    self.answer();
-                    self.answerer.tell(&self.shared);
-                    self.ask_to_tell();
-                }
+                Ok(received) => self.serve(received),
                 Err(_) => std::thread::sleep(RECOVERY),
             }
         }
+        for _ in 0..LAST_BATCHES {
+            match self.socket.recv_now(&mut self.requests) {
+                Ok(0) | Err(_) => return,
+                Ok(received) => self.serve(received),
+            }
+        }
+    }
+
+    /// Answers so many that were received, and counts them.
+    fn serve(&mut self, received: usize) {
+        self.shared.counters.received.add(received as u64);
+        self.shared.counters.batches.bump();
+        self.answer();
+        self.answerer.tell(&self.shared);
+        self.ask_to_tell();
     }
 
     /// Waits for requests, and for the stamps that are awaited.
