@@ -61,6 +61,10 @@ pub(crate) fn task<T: DeserializeOwned>() -> T {
 }
 
 /// In such a part: what was found, which is said once.
+#[expect(
+    clippy::print_stdout,
+    reason = "the test that has started it reads that"
+)]
 pub(crate) fn tell(found: &impl Serialize) {
     // The line before belongs to the test program.
     let found = serde_json::to_string(found).expect("something found");

@@ -79,8 +79,11 @@ struct Maker {
     entropy: OsEntropy,
 }
 
+/// What requests look like: a name, and what makes one.
+type Shape = (&'static str, fn(&mut Maker) -> Vec<u8>);
+
 /// The shapes.
-const SHAPES: [(&str, fn(&mut Maker) -> Vec<u8>); 6] = [
+const SHAPES: [Shape; 6] = [
     ("noise", Maker::noise),
     ("request and noise", Maker::request_and_noise),
     ("fields", Maker::fields),

@@ -19,7 +19,7 @@ const MANY_NETWORK: &str = "10.128.0.0/9";
 /// The same of IPv6.
 const MANY_IPV6: &str = "fd99::/16";
 
-/// A client and a server. Everything in 10.128.0.0/9 and fd99::/16 is the client.
+/// A client and a server. Everything in 10.128.0.0/9 and `fd99::/16` is the client.
 pub(crate) fn crowded() -> Star {
     with_many_addresses(Star::new(1))
 }
