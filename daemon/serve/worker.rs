@@ -101,8 +101,8 @@ impl Worker {
     pub(super) fn run(mut self) {
         while !self.shared.ending.load(Ordering::Relaxed) {
             match self.receive() {
-                Ok(0) => {}
-                Ok(received) => self.serve(received),
+                Ok(received) if received > 0 && !self.was_woken_to_end() => self.serve(received),
+                Ok(_) => {}
                 Err(_) => std::thread::sleep(RECOVERY),
             }
         }
@@ -112,6 +112,11 @@ impl Worker {
                 Ok(received) => self.serve(received),
             }
         }
+    }
+
+    /// Is there nothing in the batch? Of a socket whose receiving was ended comes one that has no datagram.
+    fn was_woken_to_end(&self) -> bool {
+        self.shared.ending.load(Ordering::Relaxed) && self.requests.messages().next().is_none()
     }
 
     /// Answers so many that were received, and counts them.
