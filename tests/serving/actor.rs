@@ -16,7 +16,7 @@ const TASK: &str = "CLOCKWRIGHT_TEST_TASK";
 /// What begins the line that says what it found.
 const FOUND: &str = "found: ";
 /// How long one may take.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const ENDS_WITHIN: Duration = Duration::from_secs(150);
 
 /// Starts `part`, the path of an ignored test, on `host`.
 pub(crate) fn start(

@@ -24,7 +24,7 @@ fn a_million_addresses_take_no_more_memory_than_is_configured() {
         addresses: FIRST,
         interleaved: true,
         requests: Some(FIRST.into()),
-        window: Some(512),
+        window: Some(1500),
     };
     everybody.run(&star.client, &star.directory);
     let (before, report) = (resident_kb(process), ours.server());
