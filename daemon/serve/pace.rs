@@ -21,6 +21,8 @@ const SHORTER: f64 = 0.5;
 const SURPRISE: f64 = 2.0;
 /// From which the expectation begins to grow, s.
 const LEAST: f64 = 50e-9;
+/// Of what is seldom measured, so many are met before anything is expected.
+const FIRST: u8 = 3;
 /// The longest that is believed, s a reply.
 const MOST: f64 = 100e-6;
 
@@ -31,15 +33,55 @@ pub(crate) struct ReplyPace {
     write: f64,
     /// Sending, s.
     send: f64,
-    /// From handing over to leaving, as transmit stamps tell; s. `None` before the first one.
-    lag: Option<f64>,
+    /// From handing over to leaving, as transmit stamps tell; s.
+    lag: Lag,
+}
+
+/// Something that is seldom measured.
+#[derive(Debug, Clone, Copy)]
+enum Lag {
+    /// So often so far, and so long at least, s. Nothing is expected yet: when a thread has just begun,
+    /// everything takes long.
+    Met(u8, f64),
+    /// As long as this, s.
+    Expected(f64),
+}
+
+impl Default for Lag {
+    fn default() -> Self {
+        Self::Met(0, MOST)
+    }
+}
+
+impl Lag {
+    /// What is expected, s.
+    const fn expected(self) -> f64 {
+        match self {
+            Self::Met(..) => 0.0,
+            Self::Expected(lag) => lag,
+        }
+    }
+
+    /// This long, once.
+    fn learn(&mut self, lag: f64) {
+        *self = match *self {
+            Self::Met(times, least) if times < FIRST => Self::Met(times + 1, least.min(lag)),
+            Self::Met(_, least) => Self::Expected(least.min(lag)),
+            // The next one may be long in coming: a shorter one counts at once.
+            Self::Expected(expected) if lag < expected => Self::Expected(lag),
+            Self::Expected(mut expected) => {
+                expect(&mut expected, lag);
+                Self::Expected(expected)
+            }
+        };
+    }
 }
 
 impl ReplyPace {
     /// From reading the clock, which is followed by writing `all` replies and sending them, to the
     /// departure of the one after `before` others.
     pub(crate) fn until_sent(&self, before: usize, all: usize) -> Duration {
-        let sending = self.send * before as f64 + self.lag.unwrap_or(0.0);
+        let sending = self.send * before as f64 + self.lag.expected();
         self.until_handed_over(all) + Duration::from_secs_f64(sending)
     }
 
@@ -50,12 +92,7 @@ impl ReplyPace {
 
     /// The first of several replies has left so long after it was to be handed over.
     pub(crate) fn learn_departure(&mut self, lag: Duration) {
-        let lag = lag.as_secs_f64();
-        match &mut self.lag {
-            // The first one may be one of the long ones.
-            None => self.lag = Some(lag.clamp(0.0, MOST) / 2.0),
-            Some(expected) => expect(expected, lag),
-        }
+        self.lag.learn(lag.as_secs_f64().clamp(0.0, MOST));
     }
 
     /// It has taken so long to write and to send so many.
@@ -97,6 +134,19 @@ mod tests {
         assert!(near(pace.until_sent(0, 1), us(1)));
         assert!(near(pace.until_sent(0, 32), us(32)));
         assert!(near(pace.until_sent(31, 32), us(32 + 62)));
+    }
+
+    #[test]
+    fn nothing_is_expected_of_a_way_that_was_long_at_the_start() {
+        let mut pace = ReplyPace::default();
+        for lag in [90, 60, 40] {
+            pace.learn_departure(us(lag));
+            assert_eq!(pace.until_sent(0, 1), Duration::ZERO);
+        }
+        pace.learn_departure(us(9));
+        assert_eq!(pace.until_sent(0, 1), us(9));
+        pace.learn_departure(us(3));
+        assert_eq!(pace.until_sent(0, 1), us(3));
     }
 
     #[test]
