@@ -65,6 +65,8 @@ fn is_right(star: &Star, name: &str, interleaved: bool) {
     });
     let offset = last.offset_s.expect("an offset");
     assert!(offset.abs() < OFFSET, "{last:#?}");
-    assert!(last.rejected.is_empty(), "{last:#?}");
+    // Foresight that is too long by more than the round trip is found out.
+    let mut rejected = last.rejected.keys();
+    assert!(rejected.all(|why| why == "negative_delay"), "{last:#?}");
     assert!(!last.interleaved || interleaved, "{last:#?}");
 }

@@ -194,8 +194,15 @@ fn a_change_of_their_number_loses_no_request() {
     let source = asker.wait_for_source(&name, "interleaved replies again", PATIENCE, |source| {
         source.interleaved && source.reach == 0xff
     });
-    assert!(source.sent - source.received <= 1, "{source:#?}");
-    assert!(source.rejected.is_empty(), "{source:#?}");
+    // The time at which a reply in basic mode leaves is foreseen, now and then too late.
+    let mut rejected = source.rejected.iter();
+    let early: u64 = rejected.clone().map(|(_, count)| count).sum();
+    assert!(
+        rejected.all(|(why, _)| why == "negative_delay"),
+        "{source:#?}"
+    );
+    let missing = (source.sent - source.received).saturating_sub(early);
+    assert!(missing <= 1, "{source:#?}");
 }
 
 #[test]
