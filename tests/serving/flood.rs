@@ -79,13 +79,11 @@ impl Flood {
                 heard = Instant::now();
             } else if heard.elapsed() > LOST_AFTER {
                 lost = sent.saturating_sub(answered);
-                if sent == all {
-                    return Answers { sent, answered };
-                }
             } else if self.window.is_some() {
                 std::thread::sleep(PAUSE);
             }
-            if answered == all {
+            // Those that were given up may have been answered after all.
+            if sent == all && answered + lost >= all {
                 return Answers { sent, answered };
             }
         }
