@@ -10,10 +10,10 @@ use std::thread::{Builder, JoinHandle};
 use clockwright_sys::socket::{Options, Stamping, UdpSocket};
 
 use super::answer::new_table;
-use super::board::{Board, Reader};
+use super::board::Board;
 use super::held::{self, Held};
 use super::tally::{Counters, Counts, Outcome, StampTally};
-use super::worker::{Shared, Worker};
+use super::worker::{self, Shared};
 use super::{ListenError, Place};
 use crate::interfaces::Fallback;
 
@@ -226,11 +226,11 @@ impl Running {
             ending: AtomicBool::new(false),
         });
         let (theirs, shares) = (Arc::clone(&socket), Arc::clone(&shared));
-        let reader = Reader::new(Arc::clone(board));
+        let board = Arc::clone(board);
         let thread = Builder::new()
             .name(format!("serve-{number}"))
             .stack_size(STACK)
-            .spawn(move || Worker::new(theirs, shares, reader).run())?;
+            .spawn(move || worker::attend(&theirs, &shares, &board))?;
         Ok(Self {
             socket,
             shared,

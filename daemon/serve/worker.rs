@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration as StdDuration;
@@ -13,9 +14,10 @@ use std::time::Duration as StdDuration;
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{ErrorQueue, MAX_BATCH, QueueItem, RecvBatch, UdpSocket};
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp};
+use tracing::error;
 
 use super::answer::{Answerer, READING_TAKES, freshness};
-use super::board::{Need, Reader};
+use super::board::{Board, Need, Reader};
 use super::rate::ClientTable;
 use super::tally::{Counters, StampTally};
 use crate::interfaces::Direction;
@@ -32,6 +34,8 @@ const FRAME: usize = 0;
 const STAMP_WAIT: StdDuration = StdDuration::from_millis(100);
 /// After the socket could not be read, which is the machine's trouble and may last.
 const RECOVERY: StdDuration = StdDuration::from_millis(10);
+/// After a worker has failed, which it may do again at once.
+const REBIRTH: StdDuration = StdDuration::from_secs(1);
 /// What an operator is told by the daemon is asked for so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -71,8 +75,27 @@ impl Shared {
     }
 }
 
+/// What the thread does: answers at a socket until it is told to end.
+pub(super) fn attend(socket: &Arc<UdpSocket>, shared: &Arc<Shared>, board: &Arc<Board>) {
+    while !shared.ending.load(Ordering::Relaxed) {
+        let reader = Reader::new(Arc::clone(board));
+        let worker = Worker::new(Arc::clone(socket), Arc::clone(shared), reader);
+        if catch_unwind(AssertUnwindSafe(|| worker.run())).is_ok() {
+            return;
+        }
+        // There is nothing known that panics; if there is, the clients that are steered here are not
+        // to be left without answers for it. What was remembered of them is gone.
+        error!(
+            "worker {} at {} has failed, which is a bug: please report what is printed before this. \
+             It starts anew",
+            shared.number, shared.address
+        );
+        std::thread::sleep(REBIRTH);
+    }
+}
+
 /// The thread's state.
-pub(super) struct Worker {
+struct Worker {
     socket: Arc<UdpSocket>,
     shared: Arc<Shared>,
     reader: Reader,
@@ -84,7 +107,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// One that answers at this socket, which blocks.
-    pub(super) fn new(socket: Arc<UdpSocket>, shared: Arc<Shared>, reader: Reader) -> Self {
+    fn new(socket: Arc<UdpSocket>, shared: Arc<Shared>, reader: Reader) -> Self {
         let answerer = Answerer::new(&shared, reader.posted());
         Self {
             socket,
@@ -98,7 +121,7 @@ impl Worker {
     }
 
     /// Answers until it is told to end, and then what has come before that.
-    pub(super) fn run(mut self) {
+    fn run(mut self) {
         while !self.shared.ending.load(Ordering::Relaxed) {
             match self.receive() {
                 Ok(received) if received > 0 && !self.was_woken_to_end() => self.serve(received),
