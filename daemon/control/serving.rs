@@ -80,7 +80,7 @@ pub struct TableReport {
 }
 
 /// A worker: at each address one thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WorkerReport {
     /// Its number.
     pub number: u16,
@@ -92,8 +92,10 @@ pub struct WorkerReport {
     pub interleaved: u64,
     /// Of these, those authenticated by NTS.
     pub authenticated: u64,
-    /// Datagrams it did not answer, for whatever reason.
-    pub unanswered: u64,
+    /// Requests that were told nothing but a kiss code.
+    pub kisses: u64,
+    /// Datagrams left unanswered, by reason (`denied`, `limited`, `framing`, ...).
+    pub dropped: BTreeMap<String, u64>,
     /// How often it took datagrams from the kernel; together where there are many.
     pub batches: u64,
 }

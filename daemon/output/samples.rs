@@ -488,7 +488,8 @@ fn workers() -> Vec<WorkerReport> {
             answered: 605,
             interleaved: 400,
             authenticated: 300,
-            unanswered: 5,
+            kisses: 4,
+            dropped: BTreeMap::from([("denied".to_owned(), 1), ("framing".to_owned(), 1)]),
             batches: 61,
         },
         WorkerReport {
@@ -497,7 +498,8 @@ fn workers() -> Vec<WorkerReport> {
             answered: 595,
             interleaved: 400,
             authenticated: 400,
-            unanswered: 5,
+            kisses: 0,
+            dropped: BTreeMap::from([("denied".to_owned(), 4), ("framing".to_owned(), 2)]),
             batches: 600,
         },
     ]

@@ -94,9 +94,19 @@ fn worker((number, counts): (u16, Counts)) -> WorkerReport {
         answered,
         interleaved: counts.interleaved,
         authenticated: counts.authenticated,
-        unanswered: counts.received.saturating_sub(answered),
+        kisses: counts.naks + counts.kisses,
+        dropped: dropped_and_denied(&counts),
         batches: counts.batches,
     }
+}
+
+/// The same with those who are not allowed, which the whole has a number of its own for.
+fn dropped_and_denied(counts: &Counts) -> BTreeMap<String, u64> {
+    let mut reasons = dropped(counts);
+    if counts.denied > 0 {
+        reasons.insert("denied".to_owned(), counts.denied);
+    }
+    reasons
 }
 
 /// The reasons that have occurred, with their counts.
@@ -130,6 +140,7 @@ mod tests {
             ..Counts::default()
         };
         let told = dropped(&counts);
+        assert_eq!(dropped_and_denied(&counts), told);
         assert_eq!(told.len(), 2);
         assert_eq!((told["limited"], told["framing"]), (3, 1));
     }

@@ -84,7 +84,7 @@ fn many_clients_are_spread_over_all_workers() {
     for worker in &report.workers {
         // A fair share would be a thousand.
         assert!((250..3000).contains(&worker.received), "{report:#?}");
-        assert_eq!(worker.unanswered, 0, "{report:#?}");
+        assert!(worker.dropped.is_empty(), "{report:#?}");
     }
     let received: u64 = report.workers.iter().map(|worker| worker.received).sum();
     assert_eq!(received, answers.sent, "{report:#?}");
