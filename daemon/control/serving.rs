@@ -57,7 +57,7 @@ pub struct ServerStampsReport {
     pub rx_kernel: u64,
     /// By the worker, since neither did.
     pub rx_daemon: u64,
-    /// Replies to interleaved clients stamped by a NIC.
+    /// Replies stamped by a NIC: all to interleaved clients, and a few others.
     pub tx_hardware: u64,
     /// By the kernel.
     pub tx_kernel: u64,

@@ -20,7 +20,7 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         let answered = report.basic + report.interleaved;
         lines.push(paint.apply(
             Style::Heading,
-            &format!("NTP on {}", list(&report.listening)),
+            &format!("NTP on {}", list(&places(report))),
         ));
         let mut table = rows();
         count(&mut table, "answered", answered, "");
@@ -68,6 +68,18 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         lines.extend(key_rows(keys).lines(paint));
     }
     lines
+}
+
+/// Where requests are answered, and where the time told is smeared.
+fn places(report: &ServerReport) -> Vec<String> {
+    let places = report.listening.iter().map(|address| {
+        if report.smeared.contains(address) {
+            format!("{address} (smeared)")
+        } else {
+            address.clone()
+        }
+    });
+    places.collect()
 }
 
 /// The threads, who stamped, and what is remembered.

@@ -114,7 +114,7 @@ counters! {
     /// The worker itself.
     rx_daemon,
     /// Replies of which the NIC's transmit stamp was used; stamps are asked for where the client
-    /// is interleaved.
+    /// is interleaved, and now and then to know how long sending takes.
     tx_hardware,
     /// The kernel's.
     tx_kernel,
