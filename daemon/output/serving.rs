@@ -18,10 +18,7 @@ pub fn server_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         );
     } else {
         let answered = report.basic + report.interleaved;
-        lines.push(paint.apply(
-            Style::Heading,
-            &format!("NTP on {}", list(&places(report))),
-        ));
+        lines.push(paint.apply(Style::Heading, &format!("NTP on {}", list(&places(report)))));
         let mut table = rows();
         count(&mut table, "answered", answered, "");
         count(&mut table, "interleaved", report.interleaved, "of these");

@@ -12,6 +12,8 @@ const BLOCK: usize = 16;
 const BLOCKS: usize = 64;
 /// Blocks in a row without any round trip near the floor that mean a longer route.
 const MOVED_AFTER: usize = 3;
+/// The newest blocks, of which the last may be incomplete, that show what the way is like now.
+const RECENT: usize = 2;
 
 /// A sliding minimum of round trips, in seconds.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +44,13 @@ impl DelayFloor {
     /// The least round trip remembered, s.
     pub(crate) fn floor(&self) -> Option<f64> {
         self.minima.iter().copied().reduce(f64::min)
+    }
+
+    /// The least round trip of the last 16 to 32, s. A way that has become longer by too little to be
+    /// told from noise shows here: it may be longer in one direction only.
+    pub(crate) fn recent(&self) -> Option<f64> {
+        let newest = self.minima.iter().rev().take(RECENT);
+        newest.copied().reduce(f64::min)
     }
 
     /// When the newest full blocks all stay clear of the floor yet agree with each other, the
@@ -82,6 +91,19 @@ mod tests {
         }
         let last = (0..100).map(|_| floor.excess(150e-6, 1e-6)).last();
         assert!(last.is_some_and(|e| e < 1e-12), "{last:?}");
+    }
+
+    #[test]
+    fn what_the_way_is_like_now_is_known_though_the_floor_remembers() {
+        let mut floor = DelayFloor::default();
+        for _ in 0..200 {
+            floor.excess(1.8e-6, 1e-6);
+        }
+        for _ in 0..40 {
+            floor.excess(2.0e-6, 1e-6);
+        }
+        assert!(floor.floor().is_some_and(|f| (f - 1.8e-6).abs() < 1e-12));
+        assert!(floor.recent().is_some_and(|f| (f - 2.0e-6).abs() < 1e-12));
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl SourceFilter {
         let upstream = self.upstream();
         let age = (at - self.last?.at).as_secs_f64().max(0.0);
         Some(
-            self.floor.floor()? / 2.0
+            self.floor.recent()? / 2.0
                 + upstream.root_delay.as_secs_f64() / 2.0
                 + upstream.root_dispersion.as_secs_f64()
                 + self.last?.uncertainty.as_secs_f64()
