@@ -31,7 +31,6 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use ids::{CountedIds, OwnIds};
-use message::Slot;
 
 pub use error_queue::{ErrorOrigin, ErrorQueue, NetworkError, QueueItem, TxStamp};
 pub(crate) use option::open as open_descriptor;
@@ -251,38 +250,6 @@ impl UdpSocket {
         none_if_blocking(self.past_reported_errors(receive))
     }
 
-    /// Sends one datagram. Returns the id under which its stamp will be reported when one was
-    /// asked for and the socket can give it.
-    pub fn send(&self, transmit: &Transmit<'_>) -> io::Result<Option<TxId>> {
-        let mut slot = Slot::EMPTY;
-        slot.set_destination(transmit.to);
-        self.past_reported_errors(|| {
-            self.send_one(&mut slot, transmit.payload, transmit.from, transmit.stamp)
-        })
-    }
-
-    /// Sends the datagrams of `batch` from the one at `first` on, in order, and returns how many the
-    /// kernel took; the first one not taken is the culprit of an error. Never blocks.
-    ///
-    /// # Errors
-    /// When not even the first datagram was taken.
-    pub fn send_batch(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
-        let length = batch.length;
-        let plans = batch.plans.get_mut(first..length).unwrap_or_default();
-        for plan in &mut *plans {
-            plan.id = None;
-        }
-        if plans.is_empty() {
-            return Ok(0);
-        }
-        match &self.ids {
-            Ids::Counted(_) if plans.iter().any(|plan| self.wants_stamp(plan.stamp)) => {
-                self.send_one_by_one(batch, first)
-            }
-            Ids::Own(_) | Ids::Counted(_) => self.send_together(batch, first),
-        }
-    }
-
     /// Reads what waits in the error queue, transmit stamps and errors, into `queue`; returns the
     /// number of messages read, 0 when nothing is left. Never blocks. Clears a pending socket
     /// error, so a caller that polls until 0 does not spin.
@@ -426,102 +393,6 @@ impl UdpSocket {
         Ok(())
     }
 
-    /// Will a datagram sent with `stamp` be stamped?
-    fn wants_stamp(&self, stamp: bool) -> bool {
-        match self.transmit {
-            TransmitStamps::Off => false,
-            TransmitStamps::PerPacket => stamp,
-            TransmitStamps::EveryPacket => true,
-        }
-    }
-
-    /// The stamp request in a datagram's control messages: none where the socket stamps all.
-    fn stamp_request(&self) -> Option<u32> {
-        (self.transmit == TransmitStamps::PerPacket)
-            .then(|| self.transmit_flags.load(Ordering::Relaxed))
-    }
-
-    fn send_one(
-        &self,
-        slot: &mut Slot,
-        payload: &[u8],
-        from: Option<LocalAddress>,
-        stamp: bool,
-    ) -> io::Result<Option<TxId>> {
-        let fd = self.as_fd();
-        if !self.wants_stamp(stamp) {
-            slot.set_control(from, None, None);
-            return message::send(fd, slot, payload).map(|()| None);
-        }
-        match &self.ids {
-            Ids::Own(ids) => {
-                let id = ids.next();
-                slot.set_control(from, self.stamp_request(), Some(id.0));
-                message::send(fd, slot, payload)?;
-                Ok(Some(id))
-            }
-            Ids::Counted(ids) => {
-                slot.set_control(from, self.stamp_request(), None);
-                let send = || message::send(fd, slot, payload);
-                ids.send(send, || self.restart_count()).map(Some)
-            }
-        }
-    }
-
-    /// Sets the kernel's count of stamped packets to zero: it does so when counting is switched
-    /// on.
-    fn restart_count(&self) -> io::Result<()> {
-        let flags = self.flags.load(Ordering::Relaxed);
-        let without = flags & !crate::uapi::SOF_TIMESTAMPING_OPT_ID;
-        option::set_timestamping(self.as_fd(), without)?;
-        option::set_timestamping(self.as_fd(), flags)
-    }
-
-    /// All datagrams in one system call.
-    fn send_together(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
-        let length = batch.length;
-        let slots = &mut batch.slots[first..length];
-        let plans = &mut batch.plans[first..length];
-        for (slot, plan) in slots.iter_mut().zip(&mut *plans) {
-            let stamp = self.wants_stamp(plan.stamp);
-            plan.id = match &self.ids {
-                Ids::Own(ids) if stamp => Some(ids.next()),
-                _ => None,
-            };
-            let request = if stamp { self.stamp_request() } else { None };
-            slot.set_control(plan.from, request, plan.id.map(|id| id.0));
-        }
-        let payloads = &batch.payloads[first * batch.payload_size..];
-        let sent = self.past_reported_errors(|| {
-            message::send_all(self.as_fd(), slots, payloads, batch.payload_size)
-        });
-        // What was not sent will not be stamped.
-        let taken = *sent.as_ref().unwrap_or(&0);
-        for plan in &mut plans[taken..] {
-            plan.id = None;
-        }
-        sent
-    }
-
-    /// For kernels that count stamped packets themselves: after a failure in the middle of a
-    /// batch nobody could tell what was counted.
-    fn send_one_by_one(&self, batch: &mut SendBatch, first: usize) -> io::Result<usize> {
-        let shares = batch.payloads.chunks_exact(batch.payload_size);
-        let messages = batch.slots.iter_mut().zip(&mut batch.plans).zip(shares);
-        let messages = messages.take(batch.length).skip(first);
-        for (sent, ((slot, plan), share)) in messages.enumerate() {
-            let payload = share.get(..slot.payload_length).unwrap_or(share);
-            let id =
-                self.past_reported_errors(|| self.send_one(slot, payload, plan.from, plan.stamp));
-            match id {
-                Ok(id) => plan.id = id,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => return Ok(sent),
-            }
-        }
-        Ok(batch.length - first)
-    }
-
     /// Calls again where an error that an earlier datagram met was handed out instead: it also
     /// waits in the error queue, with its cause.
     fn past_reported_errors<T>(&self, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -612,98 +483,4 @@ impl AsRawFd for UdpSocket {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    /// This kernel as if it were older than 6.13: it counts stamped packets itself.
-    fn counting() -> Features {
-        Features {
-            own_ids: false,
-            ..Features::probe().unwrap()
-        }
-    }
-
-    fn open_counting(features: Features) -> UdpSocket {
-        let options = Options {
-            stamping: Stamping::KERNEL,
-            ..Options::new((Ipv4Addr::LOCALHOST, 0).into())
-        };
-        UdpSocket::open_on(&options, features).unwrap()
-    }
-
-    fn to(address: SocketAddr) -> Transmit<'static> {
-        Transmit {
-            payload: b"x",
-            to: Some(address),
-            from: None,
-            stamp: true,
-        }
-    }
-
-    /// The ids of all waiting stamps; on loopback they wait as soon as sending returns.
-    fn stamped(socket: &UdpSocket) -> Vec<TxId> {
-        let mut queue = ErrorQueue::new(MAX_BATCH, 0);
-        let mut ids = Vec::new();
-        while socket.recv_tx_stamps(&mut queue).unwrap() > 0 {
-            ids.extend(queue.items().map(|item| match item {
-                QueueItem::Stamp(stamp) => stamp.id,
-                QueueItem::Error(error) => panic!("{error:?}"),
-            }));
-        }
-        ids
-    }
-
-    #[test]
-    fn the_kernels_own_count_is_followed_through_failures() {
-        let socket = open_counting(counting());
-        let peer = open_counting(counting()).local_addr().unwrap();
-        let good = to(peer);
-        let first = socket.send(&good).unwrap().unwrap();
-        let second = socket.send(&good).unwrap().unwrap();
-        assert_eq!(stamped(&socket), [first, second]);
-        // Too long for UDP: the kernel refuses, having counted it or not.
-        let bad = Transmit {
-            payload: &vec![0; 70_000],
-            ..good
-        };
-        assert!(socket.send(&bad).is_err());
-        // The next two use the numbers of the first two, which may be anybody's; then all is well.
-        socket.send(&good).unwrap();
-        socket.send(&good).unwrap();
-        assert_eq!(stamped(&socket), []);
-        let fifth = socket.send(&good).unwrap().unwrap();
-        assert_eq!(stamped(&socket), [fifth]);
-    }
-
-    #[test]
-    fn a_batch_is_counted_too() {
-        let socket = open_counting(counting());
-        let peer = open_counting(counting()).local_addr().unwrap();
-        let mut batch = SendBatch::new(6, 8);
-        for n in 0..6 {
-            let stamp = n % 2 == 0;
-            assert!(batch.push(&Transmit { stamp, ..to(peer) }));
-        }
-        assert_eq!(socket.send_batch(&mut batch, 0).unwrap(), 6);
-        let ids: Vec<TxId> = (0..6).filter_map(|n| batch.tx_id(n)).collect();
-        assert_eq!(ids.len(), 3);
-        assert_eq!(stamped(&socket), ids);
-    }
-
-    #[test]
-    fn a_kernel_without_stamps_per_packet_stamps_all() {
-        let socket = open_counting(Features {
-            per_packet: false,
-            ..counting()
-        });
-        let peer = open_counting(counting()).local_addr().unwrap();
-        let unasked = Transmit {
-            stamp: false,
-            ..to(peer)
-        };
-        let id = socket.send(&unasked).unwrap().unwrap();
-        assert_eq!(stamped(&socket), [id]);
-    }
-}
+mod tests;
