@@ -14,6 +14,8 @@
     reason = "a bench that cannot measure has nothing else to do"
 )]
 
+#[path = "common/interrupts.rs"]
+mod interrupts;
 #[expect(
     dead_code,
     reason = "made for the integration tests, which use the rest"
@@ -28,14 +30,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use interrupts::Interrupts;
 use support::chrony::Chronyd;
 use support::daemon::CLOCKWRIGHT;
 use support::directory::Directory;
 use support::network::{Host, Network};
 use support::process::Process;
 use support::star::source;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 /// The servers' last octets in 10.85.0.0/24.
 const SERVERS: [u8; 4] = [1, 2, 3, 4];
@@ -49,17 +51,20 @@ fn main() -> ExitCode {
         text.parse()
             .expect("CLIENT_COST_SECONDS is a whole number of seconds")
     });
-    let mut pause = Pause::new();
+    let mut interrupts = Interrupts::new();
     let world = World::new();
     eprintln!(
         "measuring for {seconds} s, after {} s to settle",
         SETTLE.as_secs()
     );
-    if pause.wait(SETTLE).is_err() {
+    if interrupts.wait(|| sleep(SETTLE)).is_err() {
         return interrupted();
     }
     let before = world.look();
-    if pause.wait(Duration::from_secs(seconds)).is_err() {
+    if interrupts
+        .wait(|| sleep(Duration::from_secs(seconds)))
+        .is_err()
+    {
         return interrupted();
     }
     let after = world.look();
@@ -77,42 +82,6 @@ fn main() -> ExitCode {
 fn interrupted() -> ExitCode {
     eprintln!("interrupted: nothing is left behind");
     ExitCode::from(130)
-}
-
-/// Waiting that ends early when the benchmark is told to stop.
-struct Pause {
-    runtime: Runtime,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Pause {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("start an event loop");
-        let entered = runtime.enter();
-        let interrupt = signal(SignalKind::interrupt()).expect("receive SIGINT");
-        let terminate = signal(SignalKind::terminate()).expect("receive SIGTERM");
-        drop(entered);
-        Self {
-            runtime,
-            interrupt,
-            terminate,
-        }
-    }
-
-    /// `Err` if told to stop meanwhile.
-    fn wait(&mut self, time: Duration) -> Result<(), ()> {
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = tokio::time::sleep(time) => Ok(()),
-                _ = self.interrupt.recv() => Err(()),
-                _ = self.terminate.recv() => Err(()),
-            }
-        })
-    }
 }
 
 /// The servers and the clients. Dropped in this order: processes before what they stand on.

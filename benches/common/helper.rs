@@ -7,22 +7,16 @@ use std::thread;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// We were told to stop.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
+use super::interrupts::{Interrupted, Interrupts};
 
 /// Our end of such a process; it ends with the benchmark, however that ends.
 pub(crate) struct Helper {
     child: Child,
     commands: ChildStdin,
     answers: UnboundedReceiver<String>,
-    runtime: Runtime,
-    interrupt: Signal,
-    terminate: Signal,
+    interrupts: Interrupts,
 }
 
 impl Helper {
@@ -43,21 +37,11 @@ impl Helper {
                 }
             }
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("start an event loop");
-        let entered = runtime.enter();
-        let interrupt = signal(SignalKind::interrupt()).expect("receive SIGINT");
-        let terminate = signal(SignalKind::terminate()).expect("receive SIGTERM");
-        drop(entered);
         Self {
             child,
             commands,
             answers,
-            runtime,
-            interrupt,
-            terminate,
+            interrupts: Interrupts::new(),
         }
     }
 
@@ -68,15 +52,8 @@ impl Helper {
     ) -> Result<D, Interrupted> {
         let line = serde_json::to_string(command).expect("a command");
         writeln!(self.commands, "{line}").expect("the generator listens");
-        let answer = self.runtime.block_on(async {
-            tokio::select! {
-                // First: a Ctrl-C ends the generator as well.
-                biased;
-                _ = self.interrupt.recv() => Err(Interrupted),
-                _ = self.terminate.recv() => Err(Interrupted),
-                answer = self.answers.recv() => Ok(answer),
-            }
-        })?;
+        let answers = &mut self.answers;
+        let answer = self.interrupts.wait(|| answers.recv())?;
         let answer = answer.expect("the generator said above why it gave up");
         Ok(serde_json::from_str(&answer).expect("an answer"))
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use clockwright_ntp::nts::Algorithm;
 
-use crate::common::helper::{Helper, Interrupted};
+use crate::common::helper::Helper;
+use crate::common::interrupts::Interrupted;
 use crate::generator::{ARGUMENT, Command, Done};
 use crate::servers::Servers;
 

@@ -35,7 +35,7 @@ use std::env;
 use std::process::ExitCode;
 
 use common::cpu::CpuClocks;
-use common::helper::Interrupted;
+use common::interrupts::Interrupted;
 use handle::Generator;
 use report::{Cost, Measured};
 use servers::{Servers, Target};

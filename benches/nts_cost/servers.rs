@@ -1,13 +1,12 @@
 //! The servers that are measured.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use clockwright_ntp::nts::Algorithm;
 
+use crate::common::installed;
 use crate::common::version::version;
 use crate::support::chrony::{self, Chronyd};
 use crate::support::daemon::CLOCKWRIGHT;
@@ -18,10 +17,6 @@ use crate::support::peer::{self, Version};
 use crate::support::process::Process;
 use crate::support::star::{SERVER, Star};
 use crate::support::tls::{Authority, Identity, Validity};
-use crate::support::wait::wait_for;
-
-/// How long one may take to answer after its start.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// All of them, and the network. Dropped in this order: processes before what they stand on.
 pub(crate) struct Servers {
@@ -121,32 +116,9 @@ impl Target {
     }
 }
 
-/// Our daemon as it is installed: the tests' one says more in its log.
 fn clockwright(host: &Host, directory: &Directory, identity: &Identity) -> (u32, Running) {
-    let state = directory.path("clockwright-state");
-    fs::create_dir(&state).expect("make a state directory");
-    let socket = directory.path("clockwright.sock");
-    let configuration = format!(
-        "{SERVER}[server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
-         connection_rate = false\n[state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
-        identity.certificate.display(),
-        identity.key.display(),
-        state.display(),
-        socket.display(),
-    );
-    let file = directory.write("clockwright.toml", &configuration);
-    let mut command = host.command(Path::new(CLOCKWRIGHT));
-    command.args(["run", "--no-adjust", "--config"]).arg(file);
-    let log = directory.path("clockwright.log");
-    let mut process = Process::start("clockwright", &mut command, &log);
-    wait_for("clockwright to run", ANSWERS_WITHIN, || {
-        assert!(process.ended().is_none(), "{}", process.log());
-        if socket.exists() {
-            Ok(())
-        } else {
-            Err("no control socket")
-        }
-    });
+    let lines = (SERVER, "connection_rate = false\n");
+    let process = installed::start(host, directory, identity, lines);
     (process.id(), Running::Clockwright(process))
 }
 

@@ -74,7 +74,8 @@ use std::env;
 use std::process::ExitCode;
 
 use common::cpu::CpuClocks;
-use common::helper::{Helper, Interrupted};
+use common::helper::Helper;
+use common::interrupts::Interrupted;
 use generator::{Command, Order};
 use kind::Kind;
 use load::Outcome;

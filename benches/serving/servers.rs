@@ -5,9 +5,9 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::clients::NETWORK;
+use crate::common::installed;
 use crate::common::version::version;
 use crate::echo;
 use crate::kind::Form;
@@ -21,10 +21,6 @@ use crate::support::peer::{self, Version};
 use crate::support::process::Process;
 use crate::support::star::Star;
 use crate::support::tls::{Authority, Identity, Validity};
-use crate::support::wait::wait_for;
-
-/// How long one may take to answer after its start.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Their names, for messages.
 const NAMES: &str = "clockwright, chronyd, ntpd-rs, echo, stamping-echo";
@@ -215,42 +211,20 @@ impl Program {
     }
 }
 
-/// Our daemon as it is installed: the tests' one says more in its log.
 fn clockwright(
     host: &Host,
     directory: &Directory,
     identity: &Identity,
     settings: &Settings,
 ) -> (u32, Running) {
-    let state = directory.path("clockwright-state");
-    fs::create_dir(&state).expect("make a state directory");
-    let socket = directory.path("clockwright.sock");
     let workers = settings
         .workers
         .map(|number| format!("workers = {number}\n"));
-    let configuration = format!(
+    let server = format!(
         "[server]\nlisten = [\"0.0.0.0:123\"]\nallow = [\"10.0.0.0/8\"]\n\
-         local = {{ stratum = 1 }}\n{}\
-         [server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
-         [state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
+         local = {{ stratum = 1 }}\n{}",
         workers.unwrap_or_default(),
-        identity.certificate.display(),
-        identity.key.display(),
-        state.display(),
-        socket.display(),
     );
-    let file = directory.write("clockwright.toml", &configuration);
-    let mut command = host.command(Path::new(CLOCKWRIGHT));
-    command.args(["run", "--no-adjust", "--config"]).arg(file);
-    let log = directory.path("clockwright.log");
-    let mut process = Process::start("clockwright", &mut command, &log);
-    wait_for("clockwright to run", ANSWERS_WITHIN, || {
-        assert!(process.ended().is_none(), "{}", process.log());
-        if socket.exists() {
-            Ok(())
-        } else {
-            Err("no control socket")
-        }
-    });
+    let process = installed::start(host, directory, identity, (&server, ""));
     (process.id(), Running::Process(process))
 }
