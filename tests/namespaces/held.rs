@@ -128,5 +128,13 @@ fn what_comes_while_the_daemon_is_restarted_is_answered_by_its_true_time_of_arri
     assert!(since(answered.transmit, sent) > 0.0, "{answered:?}");
     let log = second.log();
     assert!(log.contains("held by the service manager"), "{log}");
-    assert_eq!(manager.report().expect("a report").basic, 1);
+    let report = wait_for("the reply to be counted", PATIENCE, || {
+        let report = manager.report()?;
+        if report.basic > 0 {
+            Ok(report)
+        } else {
+            Err(format!("{report:#?}"))
+        }
+    });
+    assert_eq!(report.basic, 1);
 }
