@@ -114,8 +114,9 @@ section! {
 impl ServerConfig {
     /// Is a request from `address` answered? Loopback always is. Of anyone else the longest prefix
     /// among [`allow`](Self::allow) and [`deny`](Self::deny) decides; where there is none, no. This
-    /// looks at all of them: what has to be quick uses `serve::access::Access`.
-    pub fn allows(&self, address: std::net::IpAddr) -> bool {
+    /// is the rule in its plainest form, which `serve::access::Access` is compared with.
+    #[cfg(test)]
+    pub(crate) fn allows(&self, address: std::net::IpAddr) -> bool {
         let address = address.to_canonical();
         let longest = |networks: &[Network]| {
             let around = networks.iter().filter(|network| network.contains(address));

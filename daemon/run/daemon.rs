@@ -149,7 +149,6 @@ impl Daemon {
         let serving = Serving::new(
             parts.config.server.as_ref(),
             parts.clock.as_ref(),
-            &parts.interfaces,
             precision,
             &parts.discipline.outlook(),
             LeapFile::new(&parts.config.state.directory),

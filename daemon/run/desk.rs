@@ -6,8 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use clockwright_ntp::{
-    Entropy, Reply, ReplyBuffer, Server, ServerConfig as Protocol, SystemVariables, Transport,
-    TxKey, over_ptp,
+    Entropy, Reply, ReplyBuffer, Server, ServerConfig as Protocol, SystemVariables, TxKey, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{LocalAddress, Message, Transmit, TxId, TxStamp};
@@ -15,14 +14,12 @@ use clockwright_timebase::{Duration, StampKind};
 
 use super::stamping::Stamper;
 use crate::clock::Window;
-use crate::config::ServerConfig;
 use crate::interfaces::Sent;
 use crate::measure::{Port, PortId};
+use crate::serve::access::Access;
 
 /// A transmit stamp that has not come by then is lost.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What comes here is carried by it.
-const TRANSPORT: Transport = Transport::Ptp;
 /// Replies whose transmit stamp is awaited. The kernel gives it within microseconds.
 const AWAITED: usize = 256;
 
@@ -42,7 +39,7 @@ pub(super) struct Answering<'a> {
     /// What is said about it.
     pub(super) variables: &'a SystemVariables,
     /// Who is answered.
-    pub(super) config: &'a ServerConfig,
+    pub(super) access: &'a Access,
     /// Random numbers.
     pub(super) entropy: &'a mut dyn Entropy,
 }
@@ -75,7 +72,6 @@ struct Awaited {
     id: TxId,
     key: TxKey,
     sent: Sent,
-    transport: Transport,
     /// The interface it left by, once the kernel's stamp has told, and the NIC's is awaited.
     interface: Option<u32>,
     /// The kind of the request's receive stamp, which the reply's is to match.
@@ -109,14 +105,14 @@ impl Desk {
         answering: &mut Answering<'_>,
         window: &Window,
     ) -> Option<IpAddr> {
-        if !answering.config.allows(message.source.ip()) {
+        if !answering.access.allows(message.source.ip()) {
             self.counts.denied += 1;
             return Some(message.source.ip());
         }
         if message.truncated {
             return None;
         }
-        let (mut rx, kind) = answering.stamper.arrival(message, TRANSPORT, window);
+        let (mut rx, kind) = answering.stamper.arrival(message, window);
         rx.correction = carried.correction(rx.correction);
         let packet = carried.request.packet;
         let mut buffer = self.buffer.take().unwrap_or_default();
@@ -137,7 +133,7 @@ impl Desk {
         while self.awaited.front().is_some_and(is_late)
             && let Some(lost) = self.awaited.pop_front()
         {
-            stamper.missed(lost.interface, lost.transport, window);
+            stamper.missed(lost.interface, window);
         }
     }
 
@@ -165,7 +161,6 @@ impl Desk {
                         id,
                         key,
                         sent,
-                        transport: TRANSPORT,
                         interface: None,
                         received,
                     });
@@ -190,7 +185,7 @@ impl Desk {
         let awaited = &mut self.awaited[at];
         awaited.interface = stamp.ifindex.or(awaited.interface);
         let about = (awaited.sent, awaited.received);
-        let left = stamper.departure(stamp, about, TRANSPORT, window);
+        let left = stamper.departure(stamp, about, window);
         if let Some(left) = left.at {
             self.server.transmitted(awaited.key, left);
         }

@@ -199,13 +199,14 @@ impl Daemon {
         if !is_served(message, config) {
             return;
         }
+        let policy = self.serving.policy();
         let mut answering = Answering {
             stamper: Stamper {
                 clock: self.clock.as_ref(),
                 interfaces: &mut self.instruments.interfaces,
             },
             variables,
-            config,
+            access: &policy.access,
             entropy: &mut self.instruments.entropy,
         };
         let denied = self

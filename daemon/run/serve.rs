@@ -24,7 +24,7 @@ use crate::serve::about::About;
 use crate::serve::board::{Need, Needs};
 use crate::serve::policy::Policy;
 use crate::serve::posted::Posted;
-use crate::serve::rate::{ClientTable, Prefixes};
+use crate::serve::rate::ClientTable;
 use crate::serve::smear::{LeapKind, Smear};
 use crate::serve::{ListenError, Plan, Service};
 
@@ -41,8 +41,8 @@ pub(super) struct Serving {
     policy: Arc<Policy>,
     cookie_keys: Option<Arc<CookieKeys>>,
     sight: Arc<Sight>,
-    /// Of the interfaces, when `sight` was made.
-    seen: u64,
+    /// Of the interfaces, when `sight` was made; `None`: it never was.
+    seen: Option<u64>,
     smear: Option<Smear>,
     leap_file: LeapFile,
 }
@@ -52,13 +52,12 @@ impl Serving {
     pub(super) fn new(
         config: Option<&ServerConfig>,
         clock: &dyn Clock,
-        interfaces: &Interfaces,
         precision: i8,
         outlook: &Outlook,
         leap_file: LeapFile,
     ) -> Self {
         let policy = Arc::new(policy(config));
-        let sight = Arc::new(interfaces.sight(&Sight::default()));
+        let sight = Arc::new(Sight::default());
         let posted = Posted {
             timescale: *clock.timescale(),
             pace: clock.pace(),
@@ -80,7 +79,7 @@ impl Serving {
             policy,
             cookie_keys: None,
             sight,
-            seen: interfaces.version(),
+            seen: None,
             smear: leap_file.load(),
             leap_file,
         }
@@ -99,9 +98,9 @@ impl Serving {
         u64::try_from(clients + replies).unwrap_or(u64::MAX)
     }
 
-    /// Which addresses are one client.
-    pub(super) fn prefixes(&self) -> Prefixes {
-        self.policy.prefixes
+    /// Who is answered, and how often.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
     }
 
     /// Cookies are made and opened with these from now on.
@@ -152,8 +151,9 @@ impl Daemon {
         let about = self.about(reading);
         self.follow_leap_second(&about);
         let interfaces = &self.instruments.interfaces;
-        if self.serving.seen != interfaces.version() {
-            self.serving.seen = interfaces.version();
+        let version = Some(interfaces.version());
+        if self.serving.seen != version {
+            self.serving.seen = version;
             self.serving.sight = Arc::new(interfaces.sight(&self.serving.sight));
             self.serving.service.set_stamping(stamping(interfaces));
         }

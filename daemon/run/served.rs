@@ -65,7 +65,7 @@ impl Daemon {
 
     fn talkers(&self, most: u32) -> Vec<TalkerReport> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let prefixes = self.serving.prefixes();
+        let prefixes = self.serving.policy().prefixes;
         let talkers = self.serving.service.talkers(most).into_iter();
         talkers
             .map(|talker| TalkerReport {

@@ -1,11 +1,15 @@
-//! The stamps of served packets, in the served clock's time.
+//! The stamps of packets that are served over PTP, in the served clock's time.
 
 use clockwright_ntp::{Received, Transport};
 use clockwright_sys::socket::{Message, TxStamp};
-use clockwright_timebase::{StampKind, Timestamp, Utc};
+use clockwright_timebase::StampKind;
 
 use crate::clock::{Clock, Window};
-use crate::interfaces::{Direction, Fallback, Freshness, HardwareStamp, Interfaces, Medium, Sent};
+use crate::interfaces::{Direction, Fallback, Freshness, Interfaces, Medium, Sent};
+use crate::serve::stamping::{Left, left};
+
+/// What comes here is carried by it.
+const TRANSPORT: Transport = Transport::Ptp;
 
 /// The clock that is served, and the interfaces that stamp.
 pub(super) struct Stamper<'a> {
@@ -15,26 +19,16 @@ pub(super) struct Stamper<'a> {
     pub(super) interfaces: &'a mut Interfaces,
 }
 
-/// What a transmit stamp says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    /// When the reply left, by the served clock; `None` if this stamp is not to be used.
-    pub(super) at: Option<Timestamp<Utc>>,
-    /// Will no better stamp come?
-    pub(super) is_last: bool,
-}
-
 impl Stamper<'_> {
     /// When a request arrived, and who says so: the NIC, the kernel, or this process if neither
     /// gave a stamp that can be. Its correction is the time of the frame, where the NIC stamped it.
     pub(super) fn arrival(
         &mut self,
         message: &Message<'_>,
-        transport: Transport,
         window: &Window,
     ) -> (Received, StampKind) {
         let medium = Medium {
-            transport,
+            transport: TRANSPORT,
             ipv6: message.source.is_ipv6(),
         };
         let arrived = self
@@ -56,52 +50,35 @@ impl Stamper<'_> {
         }
     }
 
-    /// When a reply left. The NIC's stamp is for a request whose arrival the NIC stamped
-    /// (`received`); a reply to one that the kernel stamped leaves by the kernel's, so that what
-    /// lies between the two is not taken for time that the reply was under way.
+    /// When a reply left; `received` is who stamped its request.
     pub(super) fn departure(
         &mut self,
         stamp: &TxStamp<'_>,
         (sent, received): (Sent, StampKind),
-        transport: Transport,
         window: &Window,
     ) -> Left {
         let expected = self.interfaces.best_transmit(stamp.ifindex) == StampKind::Hardware;
-        let (Some(at), Some(interface)) = (stamp.hardware, stamp.ifindex) else {
-            if !expected {
-                self.count(stamp.ifindex, StampKind::Kernel, None, transport, window);
-            }
-            let kernel = stamp
-                .kernel
-                .and_then(|kernel| self.clock.time_of(kernel, window).ok());
-            return Left {
-                at: kernel,
-                is_last: !expected,
-            };
-        };
-        let taken = HardwareStamp { at, interface };
-        let took = window.host_now() - sent.host;
-        self.interfaces.note_latency(interface, took);
-        let left = self
-            .interfaces
-            .departure_instant(taken, sent, Freshness::Serving, window);
-        let (kind, fallback) = match left {
-            Ok(_) => (StampKind::Hardware, None),
-            Err(why) => (StampKind::Kernel, Some(why)),
-        };
-        self.count(Some(interface), kind, fallback, transport, window);
-        Left {
-            at: left
-                .ok()
-                .filter(|_| received == StampKind::Hardware)
-                .map(|left| self.clock.time_at(left.at, window)),
-            is_last: true,
+        let (clock, interfaces) = (self.clock, &mut *self.interfaces);
+        let (left, counted) = left(
+            stamp,
+            received,
+            expected,
+            |kernel| clock.time_of(kernel, window).ok(),
+            |taken| {
+                interfaces.note_latency(taken.interface, window.host_now() - sent.host);
+                let left = interfaces.departure_instant(taken, sent, Freshness::Serving, window)?;
+                Ok(clock.time_at(left.at, window))
+            },
+        );
+        if let Some((kind, fallback)) = counted {
+            self.count(stamp.ifindex, kind, fallback, window);
         }
+        left
     }
 
     /// A reply that left by `interface` has only the kernel's stamp, though the NIC's was awaited.
-    pub(super) fn missed(&mut self, interface: Option<u32>, transport: Transport, window: &Window) {
-        self.count(interface, StampKind::Kernel, None, transport, window);
+    pub(super) fn missed(&mut self, interface: Option<u32>, window: &Window) {
+        self.count(interface, StampKind::Kernel, None, window);
     }
 
     fn count(
@@ -109,11 +86,10 @@ impl Stamper<'_> {
         interface: Option<u32>,
         kind: StampKind,
         fallback: Option<Fallback>,
-        transport: Transport,
         window: &Window,
     ) {
         if let Some(interface) = interface {
-            let how = (transport, fallback);
+            let how = (TRANSPORT, fallback);
             let now = window.host_now();
             self.interfaces
                 .count(Direction::Transmit, interface, kind, how, now);

@@ -259,21 +259,13 @@ impl Daemon {
     /// What is said about the clock to those who ask.
     pub(super) fn about(&self, reading: ClockReading) -> About {
         let status = self.discipline.status(reading);
-        let selected = status.selected;
-        About {
-            status,
-            reference_id: selected.and_then(|id| self.reference_id_of(id)),
-            leap: match self.discipline.leap() {
-                discipline::Leap::None => Leap::None,
-                discipline::Leap::Insert => Leap::Insert,
-                discipline::Leap::Delete => Leap::Delete,
-            },
-            precision: self.precision,
-            now: reading.clock,
-            updated: status
-                .updated
-                .map(|updated| shown_at(reading, status.frequency, updated)),
-        }
+        let reference_id = status.selected.and_then(|id| self.reference_id_of(id));
+        let leap = match self.discipline.leap() {
+            discipline::Leap::None => Leap::None,
+            discipline::Leap::Insert => Leap::Insert,
+            discipline::Leap::Delete => Leap::Delete,
+        };
+        About::new(status, reading, reference_id, leap, self.precision)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is said about the served clock.
 
-use clockwright_discipline::Status;
+use clockwright_discipline::{ClockReading, Status};
 use clockwright_ntp::{Leap, ReferenceId, SystemVariables};
 use clockwright_timebase::{Duration, Timestamp, Utc};
 
 use super::reference;
+use crate::clock::shown_at;
 use crate::config::LocalConfig;
 
 /// What is said about a clock.
@@ -25,6 +26,26 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// What is said of a clock of which `reading` is a reading; `reference_id` and `leap` are those of
+    /// what it follows.
+    pub(crate) fn new(
+        status: Status,
+        reading: ClockReading,
+        reference_id: Option<ReferenceId>,
+        leap: Leap,
+        precision: i8,
+    ) -> Self {
+        let shown = |updated| shown_at(reading, status.frequency, updated);
+        Self {
+            status,
+            reference_id,
+            leap,
+            precision,
+            now: reading.clock,
+            updated: status.updated.map(shown),
+        }
+    }
+
     /// The system variables (RFC 5905 section 11.1). A clock that is not synchronised says so,
     /// unless it is to be served as it is.
     pub(crate) fn variables(&self, local: Option<&LocalConfig>) -> SystemVariables {
@@ -64,7 +85,7 @@ impl About {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clockwright_discipline::{ClockReading, Config, Discipline, Learnt, StepPolicy};
+    use clockwright_discipline::{Config, Discipline, Learnt, StepPolicy};
 
     fn about(synchronized: bool) -> About {
         let discipline = Discipline::new(Config {

@@ -18,7 +18,7 @@ use super::awaited::{AwaitedReplies, Wanted};
 use super::board::Reader;
 use super::pace::ReplyPace;
 use super::posted::{Posted, VARIABLES_FRESH_FOR};
-use super::rate::{Bucket, ClientKey, ClientTable, Limit, Verdict};
+use super::rate::{Bucket, ClientKey, ClientTable, Limit, Verdict, micros};
 use super::smear;
 use super::stamping;
 use super::worker::{BATCH, PAYLOAD, Shared};
@@ -131,7 +131,7 @@ impl Answerer {
             });
         }
         if was.clients != is.clients || was.prefixes != is.prefixes {
-            self.clients = Arc::new(new_table(is.clients));
+            self.clients = Arc::new(ClientTable::new(is.clients));
             let clients = Arc::clone(&self.clients);
             *shared
                 .clients
@@ -140,13 +140,13 @@ impl Answerer {
         }
     }
 
-    /// Answers requests that have come to `socket`.
+    /// Answers requests that have come to `socket`; the clocks were read just now, by what is posted.
     pub(super) fn answer(
         &mut self,
         socket: &UdpSocket,
         shared: &Shared,
         reader: &Reader,
-        requests: &RecvBatch,
+        (requests, window): (&RecvBatch, &Window),
     ) {
         let posted = reader.posted();
         let steps = reader.board().steps();
@@ -156,8 +156,7 @@ impl Answerer {
             self.awaited.clear();
             self.variables = None;
         }
-        let window = posted.window();
-        let Some(smear) = smear_of(shared, posted, &window) else {
+        let Some(smear) = smear_of(shared, posted, window) else {
             shared
                 .counters
                 .untimely
@@ -165,9 +164,9 @@ impl Answerer {
             return;
         };
         let moment = Moment {
-            window: &window,
+            window,
             smear,
-            micros: u64::try_from(window.host_now().since_epoch().as_nanos() / 1000).unwrap_or(0),
+            micros: micros(window.host_now()),
         };
         let variables = self.variables(posted, moment);
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -472,13 +471,4 @@ fn is_request(payload: &[u8]) -> bool {
     payload
         .first()
         .is_some_and(|flags| matches!(flags & 7, 1 | 3))
-}
-
-/// An empty table of so many clients.
-pub(super) fn new_table(clients: u32) -> ClientTable {
-    let mut seed = [0; 16];
-    OsEntropy::new().fill(&mut seed);
-    let (first, second) = seed.split_at(8);
-    let number = |octets: &[u8]| octets.iter().fold(0, |n, octet| n << 8 | u64::from(*octet));
-    ClientTable::new(clients, [number(first), number(second)])
 }

@@ -9,9 +9,9 @@ use std::thread::{Builder, JoinHandle};
 
 use clockwright_sys::socket::{Options, Stamping, UdpSocket};
 
-use super::answer::new_table;
 use super::board::Board;
 use super::held::{self, Held};
+use super::rate::ClientTable;
 use super::tally::{Counters, Counts, Outcome, StampTally};
 use super::worker::{self, Shared};
 use super::{ListenError, Place};
@@ -214,7 +214,7 @@ impl Running {
         number: u16,
         board: &Arc<Board>,
     ) -> io::Result<Self> {
-        let clients = new_table(board.posted().policy.clients);
+        let clients = ClientTable::new(board.posted().policy.clients);
         let shared = Arc::new(Shared {
             number,
             address: socket.local_addr()?,

@@ -23,9 +23,8 @@ pub(crate) mod policy;
 pub(crate) mod posted;
 pub(crate) mod rate;
 pub(crate) mod reference;
-mod siphash;
 pub(crate) mod smear;
-mod stamping;
+pub(crate) mod stamping;
 pub(crate) mod tally;
 mod worker;
 

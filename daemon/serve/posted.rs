@@ -10,7 +10,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use super::about::About;
 use super::policy::Policy;
 use super::smear::Smear;
-use crate::clock::{Pace, Shown, Timescale, Window, shown_at};
+use crate::clock::{Pace, Shown, Timescale, Window};
 use crate::config::LocalConfig;
 use crate::interfaces::Sight;
 use clockwright_sys::clock;
@@ -59,17 +59,14 @@ impl Posted {
             clock: now,
         };
         let status = self.outlook.status(reading);
-        let about = About {
+        About::new(
             status,
-            reference_id: self.reference_id,
-            leap: self.leap,
-            precision: self.precision,
-            now,
-            updated: status
-                .updated
-                .map(|updated| shown_at(reading, status.frequency, updated)),
-        };
-        about.variables(self.local.as_ref())
+            reading,
+            self.reference_id,
+            self.leap,
+            self.precision,
+        )
+        .variables(self.local.as_ref())
     }
 
     /// Is what is said of the clock too old at `window`?

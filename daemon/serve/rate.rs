@@ -12,12 +12,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use clockwright_timebase::Duration;
+use clockwright_timebase::{Duration, Raw, Timestamp};
 
-use super::siphash::siphash13;
 use crate::config::{ClientsConfig, ConnectionRateConfig, NtsRateConfig, RateConfig};
 
 /// Entries in a set.
@@ -44,10 +44,10 @@ pub(crate) struct Prefixes {
 impl Prefixes {
     /// Addresses are one client that have the first `ipv4` bits in common, or of IPv6 the first
     /// `ipv6` bits, 64 at most.
-    pub(crate) fn new(ipv4: u8, ipv6: u8) -> Self {
+    pub(crate) const fn new(ipv4: u8, ipv6: u8) -> Self {
         Self {
-            ipv4: ipv4.min(32),
-            ipv6: ipv6.min(64),
+            ipv4: if ipv4 < 32 { ipv4 } else { 32 },
+            ipv6: if ipv6 < 64 { ipv6 } else { 64 },
         }
     }
 
@@ -88,6 +88,11 @@ impl From<&ClientsConfig> for Prefixes {
 /// The first 64 bits.
 fn upper_half(address: Ipv6Addr) -> u64 {
     u64::try_from(address.to_bits() >> 64).unwrap_or(0)
+}
+
+/// An instant of the host's oscillator in the microseconds that [`ClientTable::note`] takes.
+pub(crate) fn micros(now: Timestamp<Raw>) -> u64 {
+    u64::try_from(now.since_epoch().as_nanos() / 1000).unwrap_or(0)
 }
 
 /// How often one client may ask, and what becomes of what is beyond that.
@@ -287,17 +292,18 @@ fn increment(cell: &AtomicU32) {
 #[derive(Debug)]
 pub(crate) struct ClientTable {
     sets: Box<[Set]>,
-    seed: [u64; 2],
+    /// With a key that nobody else knows.
+    hash: RandomState,
 }
 
 impl ClientTable {
     /// Room for `clients`, rounded up to a whole set. With 0 nobody is remembered, and everybody is
-    /// answered. `seed`: random, and known to nobody else.
-    pub(crate) fn new(clients: u32, seed: [u64; 2]) -> Self {
+    /// answered.
+    pub(crate) fn new(clients: u32) -> Self {
         let sets = (0..sets(clients)).map(|_| Set::new());
         Self {
             sets: sets.collect(),
-            seed,
+            hash: RandomState::new(),
         }
     }
 
@@ -353,7 +359,7 @@ impl ClientTable {
     /// which needs no division.
     #[inline]
     fn set_of(&self, client: ClientKey) -> Option<&Set> {
-        let hash = siphash13(self.seed, client.0);
+        let hash = self.hash.hash_one(client.0);
         let number = (u128::from(hash) * self.sets.len() as u128) >> 64;
         self.sets.get(usize::try_from(number).ok()?)
     }

@@ -12,11 +12,11 @@ use crate::interfaces::{Direction, Fallback, HardwareStamp};
 
 /// What a transmit stamp says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// When the reply left, by the served clock; `None` if this stamp is not to be used.
-    pub(super) at: Option<Timestamp<Utc>>,
+    pub(crate) at: Option<Timestamp<Utc>>,
     /// Will no better stamp come?
-    pub(super) is_last: bool,
+    pub(crate) is_last: bool,
 }
 
 /// When a request arrived, and who says so: the NIC, the kernel, or this process if neither gave a
@@ -75,9 +75,38 @@ pub(super) fn arrival(
     Some((at.into(), kind))
 }
 
-/// When a reply left. The NIC's stamp is for a request whose arrival the NIC stamped; a reply to one
-/// that the kernel stamped leaves by the kernel's, so that what lies between the two is not taken
-/// for time that the reply was under way.
+/// What a transmit stamp says of when its reply left, and how the reply is to be counted; not yet if a
+/// better stamp will come, as `expected` says of the NIC's. The NIC's stamp is for a request whose
+/// arrival the NIC stamped (`received`); a reply to one that the kernel stamped leaves by the kernel's,
+/// so that what lies between the two is not taken for time that the reply was under way. `by_kernel`
+/// and `by_nic` tell what the served clock showed.
+pub(crate) fn left(
+    stamp: &TxStamp<'_>,
+    received: StampKind,
+    expected: bool,
+    by_kernel: impl FnOnce(Timestamp<Utc>) -> Option<Timestamp<Utc>>,
+    by_nic: impl FnOnce(HardwareStamp) -> Result<Timestamp<Utc>, Fallback>,
+) -> (Left, Option<(StampKind, Option<Fallback>)>) {
+    let (Some(at), Some(interface)) = (stamp.hardware, stamp.ifindex) else {
+        let left = Left {
+            at: stamp.kernel.and_then(by_kernel),
+            is_last: !expected,
+        };
+        return (left, (!expected).then_some((StampKind::Kernel, None)));
+    };
+    let placed = by_nic(HardwareStamp { at, interface });
+    let counted = match placed {
+        Ok(_) => (StampKind::Hardware, None),
+        Err(why) => (StampKind::Kernel, Some(why)),
+    };
+    let left = Left {
+        at: placed.ok().filter(|_| received == StampKind::Hardware),
+        is_last: true,
+    };
+    (left, Some(counted))
+}
+
+/// When a reply left, by what is posted.
 pub(super) fn departure(
     shared: &Shared,
     posted: &Posted,
@@ -85,42 +114,31 @@ pub(super) fn departure(
     reply: &Awaited,
     window: &Window,
 ) -> Left {
-    let (Some(at), Some(interface)) = (stamp.hardware, stamp.ifindex) else {
-        let expected = posted.sight.best_transmit(stamp.ifindex) == StampKind::Hardware;
-        if !expected {
-            shared.counters.tx_kernel.bump();
-            let reason = |index| posted.sight.reason(Direction::Transmit, index);
-            let interface = stamp.ifindex.or(reply.interface);
-            let fallback = interface.and_then(reason);
-            let kind = StampKind::Kernel;
-            count(shared, Direction::Transmit, interface, kind, fallback);
+    let expected = posted.sight.best_transmit(stamp.ifindex) == StampKind::Hardware;
+    let (left, counted) = left(
+        stamp,
+        reply.received,
+        expected,
+        |kernel| posted.shown.time_of(kernel, window).ok(),
+        |taken| {
+            let left = posted.sight.departure_instant(taken, reply.sent, window)?;
+            Ok(posted.shown.time_at(left.at, window))
+        },
+    );
+    if let Some((kind, fallback)) = counted {
+        match kind {
+            StampKind::Hardware => shared.counters.tx_hardware.bump(),
+            StampKind::Kernel | StampKind::Daemon => shared.counters.tx_kernel.bump(),
         }
-        let kernel = stamp.kernel;
-        return Left {
-            at: kernel.and_then(|kernel| posted.shown.time_of(kernel, window).ok()),
-            is_last: !expected,
+        let interface = stamp.ifindex.or(reply.interface);
+        let reason = |index| posted.sight.reason(Direction::Transmit, index);
+        let fallback = match kind {
+            StampKind::Hardware => None,
+            StampKind::Kernel | StampKind::Daemon => fallback.or_else(|| reason(interface?)),
         };
-    };
-    let taken = HardwareStamp { at, interface };
-    let left = posted.sight.departure_instant(taken, reply.sent, window);
-    let (kind, fallback) = match left {
-        Ok(_) => {
-            shared.counters.tx_hardware.bump();
-            (StampKind::Hardware, None)
-        }
-        Err(why) => {
-            shared.counters.tx_kernel.bump();
-            (StampKind::Kernel, Some(why))
-        }
-    };
-    count(shared, Direction::Transmit, Some(interface), kind, fallback);
-    Left {
-        at: left
-            .ok()
-            .filter(|_| reply.received == StampKind::Hardware)
-            .map(|left| posted.shown.time_at(left.at, window)),
-        is_last: true,
+        count(shared, Direction::Transmit, interface, kind, fallback);
     }
+    left
 }
 
 fn count(

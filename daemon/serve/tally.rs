@@ -128,42 +128,41 @@ counters! {
     replaced,
 }
 
-impl Counts {
-    /// Adds what the protocol has counted elsewhere.
-    pub(crate) const fn add_protocol(&mut self, counted: &ServerStatistics) {
-        self.basic += counted.basic;
-        self.interleaved += counted.interleaved;
-        self.authenticated += counted.nts;
-        self.naks += counted.nts_naks;
-        self.too_short += counted.too_short;
-        self.version += counted.version;
-        self.mode += counted.mode;
-        self.framing += counted.framing;
-        self.nts_malformed += counted.nts_malformed;
-        self.unknown_key += counted.unknown_key;
-        self.tx_implausible += counted.implausible_stamps;
-    }
+/// What the protocol counts, under the names it has here: one list for all who take it over.
+macro_rules! protocol_counters {
+    ($($name:ident = $counted:ident,)*) => {
+        impl Counters {
+            /// Takes over what the protocol has counted.
+            pub(crate) fn take_over(&self, server: &Server) {
+                let counted = server.statistics();
+                $(self.$name.set(counted.$counted);)*
+                self.remembered.set(server.remembered() as u64);
+                self.replaced.set(server.replaced());
+            }
+        }
+
+        impl Counts {
+            /// Adds what the protocol has counted elsewhere.
+            pub(crate) const fn add_protocol(&mut self, counted: &ServerStatistics) {
+                $(self.$name = self.$name.wrapping_add(counted.$counted);)*
+            }
+        }
+    };
 }
 
-impl Counters {
-    /// Takes over what the protocol has counted.
-    pub(crate) fn take_over(&self, server: &Server) {
-        let counted: &ServerStatistics = server.statistics();
-        self.basic.set(counted.basic);
-        self.interleaved.set(counted.interleaved);
-        self.authenticated.set(counted.nts);
-        self.naks.set(counted.nts_naks);
-        self.kisses.set(counted.rate_kisses);
-        self.too_short.set(counted.too_short);
-        self.version.set(counted.version);
-        self.mode.set(counted.mode);
-        self.framing.set(counted.framing);
-        self.nts_malformed.set(counted.nts_malformed);
-        self.unknown_key.set(counted.unknown_key);
-        self.tx_implausible.set(counted.implausible_stamps);
-        self.remembered.set(server.remembered() as u64);
-        self.replaced.set(server.replaced());
-    }
+protocol_counters! {
+    basic = basic,
+    interleaved = interleaved,
+    authenticated = nts,
+    naks = nts_naks,
+    kisses = rate_kisses,
+    too_short = too_short,
+    version = version,
+    mode = mode,
+    framing = framing,
+    nts_malformed = nts_malformed,
+    unknown_key = unknown_key,
+    tx_implausible = implausible_stamps,
 }
 
 /// Interfaces that a worker counts packets of. Packets of more than these are not counted there.

@@ -20,6 +20,7 @@ use super::answer::{Answerer, READING_TAKES, freshness};
 use super::board::{Board, Need, Reader};
 use super::rate::ClientTable;
 use super::tally::{Counters, StampTally};
+use crate::clock::Window;
 use crate::interfaces::Direction;
 
 /// Requests taken from the kernel at once.
@@ -174,8 +175,10 @@ impl Worker {
     /// Answers a batch.
     fn answer(&mut self) {
         self.look();
-        let window = self.reader.posted().window();
-        self.refresh(&window);
+        let mut window = self.reader.posted().window();
+        if self.refresh(&window) {
+            window = self.reader.posted().window();
+        }
         let Self {
             socket,
             shared,
@@ -184,7 +187,7 @@ impl Worker {
             answerer,
             ..
         } = self;
-        answerer.answer(socket, shared, reader, requests);
+        answerer.answer(socket, shared, reader, (requests, &window));
         if self.answerer.awaited.waiting() > 0 {
             // Software stamps are there by now; those of hardware come later.
             self.take_stamps(false);
@@ -200,8 +203,9 @@ impl Worker {
     }
 
     /// Has the clocks read that the batch is to be stamped by, if that was long ago. Only the first
-    /// packet after a pause waits for it; while packets flow it is done in between.
-    fn refresh(&mut self, window: &crate::clock::Window) {
+    /// packet after a pause waits for it; while packets flow it is done in between. True if there was
+    /// a wait, so that `window` is old.
+    fn refresh(&mut self, window: &Window) -> bool {
         let needed = freshness(self.reader.posted(), &self.requests, window);
         if needed.soon {
             self.reader.board().ask(Need::Clocks);
@@ -209,6 +213,7 @@ impl Worker {
         if needed.now && self.reader.wait(READING_TAKES) {
             self.answerer.go_by(&self.shared, self.reader.posted());
         }
+        needed.now
     }
 
     /// Takes in transmit stamps that have come. `woken`: the socket said that something has.

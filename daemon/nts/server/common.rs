@@ -13,19 +13,15 @@ use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
 
 use super::counts::{KeServerCounts, Refusal, count};
-use super::crowd::{Crowd, Member};
+use super::crowd::{Crowd, Member, ONE_ADDRESS};
 use super::turns::Turns;
 use crate::measure::OsEntropy;
 use crate::run::Limiter;
 use crate::serve::access::Access;
-use crate::serve::rate::{Bucket, ClientTable, Limit, Prefixes, Verdict};
+use crate::serve::rate::{Bucket, ClientTable, Limit, Verdict, micros};
 
 /// So many clients are remembered for their rates.
 const REMEMBERED: u32 = 4096;
-/// What is one client: an IPv4 address, or the /64 that any host has to itself in IPv6.
-const IPV4_PREFIX: u8 = 32;
-const IPV6_PREFIX: u8 = 64;
-
 /// Under which connections are taken, and where clients are sent.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -68,8 +64,8 @@ impl Inner {
         if !self.terms.access.allows(peer) {
             return Err(Refusal::NotAllowed);
         }
-        let client = Prefixes::new(IPV4_PREFIX, IPV6_PREFIX).client(peer);
-        let now_us = u64::try_from(now.since_epoch().as_nanos() / 1000).unwrap_or(0);
+        let client = ONE_ADDRESS.client(peer);
+        let now_us = micros(now);
         let rate = self.terms.rate.as_ref();
         // This limit leaks nothing: a connection has been agreed on by both ends, so its address is
         // not forged, and what is refused costs no handshake. There is nothing to be random about.
@@ -80,16 +76,6 @@ impl Inner {
         let entered = self.crowd.enter(peer);
         entered.map_err(|_| Refusal::TooManyFromAddress)
     }
-}
-
-/// A key for a hash that nobody knows.
-fn seed(entropy: &mut OsEntropy) -> [u64; 2] {
-    let mut random = || {
-        let mut octets = [0; 8];
-        entropy.fill(&mut octets);
-        u64::from_ne_bytes(octets)
-    };
-    [random(), random()]
 }
 
 impl std::fmt::Debug for Inner {
@@ -134,14 +120,13 @@ impl Drop for Place {
 impl Common {
     /// Nobody is connected yet, and nobody can shake hands.
     pub(super) fn new(terms: Terms, keys: &CookieKeys) -> Self {
-        let mut entropy = OsEntropy::new();
         let inner = Inner {
             crowd: Crowd::new(terms.most, terms.most_per_address),
-            clients: ClientTable::new(REMEMBERED, seed(&mut entropy)),
+            clients: ClientTable::new(REMEMBERED),
             terms,
             tls: None,
             jar: CookieJar::new(keys),
-            entropy,
+            entropy: OsEntropy::new(),
             counts: KeServerCounts::default(),
             limiter: Limiter::default(),
         };

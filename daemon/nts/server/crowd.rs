@@ -5,32 +5,14 @@
 //! and whoever comes now is served.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use tokio::task::AbortHandle;
 
+use crate::serve::rate::{ClientKey, Prefixes};
+
 /// What counts as one address: an IPv4 address, or the /64 that any host has to itself in IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Network {
-    V4(Ipv4Addr),
-    V6(u64),
-}
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6(upper_half(address)),
-        }
-    }
-}
-
-fn upper_half(address: Ipv6Addr) -> u64 {
-    let [a, b, c, d, ..] = address.segments();
-    [a, b, c, d]
-        .iter()
-        .fold(0, |n, part| n << 16 | u64::from(*part))
-}
+pub(super) const ONE_ADDRESS: Prefixes = Prefixes::new(32, 64);
 
 /// A connection.
 #[derive(Debug)]
@@ -61,7 +43,7 @@ pub(super) struct Crowd {
     most_per_address: u32,
     next: u64,
     members: BTreeMap<u64, Member>,
-    per_address: BTreeMap<Network, u32>,
+    per_address: BTreeMap<ClientKey, u32>,
 }
 
 impl Crowd {
@@ -93,7 +75,10 @@ impl Crowd {
     /// # Errors
     /// There are enough of that address, and it is not taken in.
     pub(super) fn enter(&mut self, peer: IpAddr) -> Result<(u64, Vec<Member>), Full> {
-        let here = self.per_address.entry(Network::of(peer)).or_default();
+        let here = self
+            .per_address
+            .entry(ONE_ADDRESS.client(peer))
+            .or_default();
         if *here >= self.most_per_address {
             return Err(Full);
         }
@@ -128,7 +113,7 @@ impl Crowd {
     }
 
     fn forget(&mut self, peer: IpAddr) {
-        let network = Network::of(peer);
+        let network = ONE_ADDRESS.client(peer);
         if let Some(here) = self.per_address.get_mut(&network) {
             *here = here.saturating_sub(1);
             if *here == 0 {

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SEED: [u64; 2] = [1, 2];
 const SECOND: u64 = 1_000_000;
 
 /// A time that is nothing special.
@@ -67,7 +66,7 @@ fn a_client_is_a_network_and_can_be_shown() {
 
 #[test]
 fn a_burst_is_answered_and_then_one_each_interval() {
-    let table = ClientTable::new(64, SEED);
+    let table = ClientTable::new(64);
     let (who, limit) = (client("192.0.2.1"), per_second(4));
     assert_eq!(answered(&table, who, NOW, &limit, 10), 4);
     assert_eq!(answered(&table, who, NOW + SECOND - 1, &limit, 10), 0);
@@ -81,7 +80,7 @@ fn a_burst_is_answered_and_then_one_each_interval() {
 
 #[test]
 fn who_keeps_to_the_interval_is_always_answered() {
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let (who, limit) = (client("192.0.2.1"), per_second(1));
     for second in 0..100 {
         assert_eq!(answered(&table, who, NOW + second * SECOND, &limit, 1), 1);
@@ -90,7 +89,7 @@ fn who_keeps_to_the_interval_is_always_answered() {
 
 #[test]
 fn requests_with_nts_have_a_bucket_of_their_own() {
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let (who, limit) = (client("192.0.2.1"), per_second(2));
     assert_eq!(answered(&table, who, NOW, &limit, 5), 2);
     let authentic = |_| table.note(who, Bucket::Authentic, NOW, Some(&limit), NEVER);
@@ -102,7 +101,7 @@ fn requests_with_nts_have_a_bucket_of_their_own() {
 
 #[test]
 fn without_a_limit_or_a_table_everybody_is_answered() {
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let who = client("192.0.2.1");
     for _ in 0..1000 {
         assert_eq!(table.note(who, Bucket::Open, NOW, None, 0), Verdict::Answer);
@@ -115,14 +114,14 @@ fn without_a_limit_or_a_table_everybody_is_answered() {
         limited: 6,
     };
     assert_eq!(table.top(5), [talker]);
-    let none = ClientTable::new(0, SEED);
+    let none = ClientTable::new(0);
     assert_eq!(answered(&none, who, NOW, &per_second(1), 9), 9);
     assert_eq!((none.top(5), ClientTable::octets(0)), (vec![], 0));
 }
 
 #[test]
 fn a_debt_from_a_stricter_limit_is_forgiven_when_it_is_relaxed() {
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let who = client("192.0.2.1");
     let strict = Limit::new(Duration::from_secs(3600), 100);
     assert_eq!(answered(&table, who, NOW, &strict, 200), 100);
@@ -164,7 +163,7 @@ fn one_in_so_many_leaks_and_one_in_so_many_of_the_others_is_told() {
 
 #[test]
 fn what_leaks_does_not_make_the_debt_greater() {
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let limit = Limit {
         leak: 2,
         ..per_second(1)
@@ -212,7 +211,7 @@ fn limits_are_made_of_the_configuration() {
 #[test]
 fn the_one_that_was_silent_the_longest_makes_room_and_leaves_no_debt() {
     // One set, which all share.
-    let table = ClientTable::new(8, SEED);
+    let table = ClientTable::new(8);
     let limit = per_second(2);
     let host = |number: usize| client(&format!("192.0.2.{number}"));
     for number in 0..8 {
@@ -237,7 +236,7 @@ fn the_one_that_was_silent_the_longest_makes_room_and_leaves_no_debt() {
 fn the_memory_is_what_is_said_and_a_million_clients_do_not_change_it() {
     assert_eq!(ClientTable::octets(16_384), 16_384 * 40);
     assert_eq!((ClientTable::octets(1), ClientTable::octets(9)), (320, 640));
-    let table = ClientTable::new(1000, SEED);
+    let table = ClientTable::new(1000);
     let (place, sets) = (table.sets.as_ptr(), table.sets.len());
     for number in 0..1_000_000_u32 {
         let who = hosts().client(Ipv4Addr::from_bits(number).into());
@@ -252,7 +251,7 @@ fn the_memory_is_what_is_said_and_a_million_clients_do_not_change_it() {
 #[test]
 fn clients_spread_over_the_sets() {
     for step in [1, 256, 65_536] {
-        let table = ClientTable::new(1 << 12, [step.into(), 7]);
+        let table = ClientTable::new(1 << 12);
         for number in 0..1 << 12 {
             let address = Ipv4Addr::from_bits(u32::wrapping_mul(number, step));
             table.note(hosts().client(address.into()), Bucket::Open, 1, None, 0);
@@ -266,11 +265,8 @@ fn clients_spread_over_the_sets() {
 }
 
 #[test]
-fn with_another_seed_other_clients_share_a_set() {
-    let (one, two) = (
-        ClientTable::new(4096, [1, 2]),
-        ClientTable::new(4096, [1, 3]),
-    );
+fn in_another_table_other_clients_share_a_set() {
+    let (one, two) = (ClientTable::new(4096), ClientTable::new(4096));
     let place = |table: &ClientTable, number| {
         let who = hosts().client(Ipv4Addr::from_bits(number).into());
         std::ptr::from_ref(table.set_of(who).unwrap()).addr() - table.sets.as_ptr().addr()
@@ -281,7 +277,7 @@ fn with_another_seed_other_clients_share_a_set() {
 
 #[test]
 fn the_top_is_sorted_and_no_longer_than_asked_for() {
-    let table = ClientTable::new(4096, SEED);
+    let table = ClientTable::new(4096);
     let host = |number: u32| hosts().client(Ipv4Addr::from_bits(number).into());
     for number in 0..100_u32 {
         for _ in 0..=number / 2 {
@@ -297,7 +293,7 @@ fn the_top_is_sorted_and_no_longer_than_asked_for() {
     assert_eq!((top(0).len(), top(1000).len()), (0, 100));
 
     // Of several workers, the sums.
-    let other = ClientTable::new(8, SEED);
+    let other = ClientTable::new(8);
     for _ in 0..3 {
         other.note(host(96), Bucket::Open, NOW, None, 0);
     }
@@ -311,7 +307,7 @@ fn the_top_is_sorted_and_no_longer_than_asked_for() {
 
 #[test]
 fn others_may_look_while_requests_come_in() {
-    let table = Arc::new(ClientTable::new(8, SEED));
+    let table = Arc::new(ClientTable::new(8));
     let done = Arc::new(AtomicBool::new(false));
     let reader = {
         let (table, done) = (Arc::clone(&table), Arc::clone(&done));
@@ -353,7 +349,7 @@ proptest! {
         requests in proptest::collection::vec((0_u8..6, 0_u64..3_000), 0..300),
     ) {
         let limit = Limit::new(Duration::from_micros(interval.into()), burst);
-        let table = ClientTable::new(64, SEED);
+        let table = ClientTable::new(64);
         let interval = u64::from(interval);
         let full = interval * u64::from(burst);
         let mut buckets: HashMap<u8, Tokens> = HashMap::new();
@@ -381,7 +377,7 @@ proptest! {
         seconds in 0_i64..=3600,
     ) {
         let limit = Limit::new(Duration::from_secs(seconds), burst);
-        let table = ClientTable::new(8, SEED);
+        let table = ClientTable::new(8);
         for now in times {
             table.note(ClientKey(now), Bucket::Open, now, Some(&limit), NEVER);
             table.note(ClientKey(5), Bucket::Open, now, Some(&limit), NEVER);
