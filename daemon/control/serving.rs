@@ -61,6 +61,8 @@ pub struct ServerStampsReport {
     pub tx_hardware: u64,
     /// By the kernel.
     pub tx_kernel: u64,
+    /// Not stamped themselves, but one before and one after them, since there were too many at once.
+    pub tx_between: u64,
     /// Of which the best stamp was awaited in vain.
     pub tx_missing: u64,
     /// Stamps that could not be those of their replies.

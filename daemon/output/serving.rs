@@ -107,6 +107,7 @@ fn worker_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         rx_daemon,
         tx_hardware,
         tx_kernel,
+        tx_between,
         tx_missing,
         ..
     } = report.stamps;
@@ -114,7 +115,8 @@ fn worker_lines(report: &ServerReport, paint: Paint) -> Vec<String> {
         "arrivals stamped by the NIC {rx_hardware}, the kernel {rx_kernel}, the daemon {rx_daemon}"
     ));
     lines.push(format!(
-        "departures by the NIC {tx_hardware}, the kernel {tx_kernel}; missing {tx_missing}"
+        "departures by the NIC {tx_hardware}, the kernel {tx_kernel}, by those before and after \
+         {tx_between}; missing {tx_missing}"
     ));
     let TableReport {
         capacity,

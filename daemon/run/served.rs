@@ -48,6 +48,7 @@ impl Daemon {
                 rx_daemon: counts.rx_daemon,
                 tx_hardware: counts.tx_hardware,
                 tx_kernel: counts.tx_kernel,
+                tx_between: counts.tx_between,
                 tx_missing: counts.tx_missing,
                 tx_implausible: counts.tx_implausible,
             },

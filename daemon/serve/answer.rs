@@ -15,16 +15,17 @@ use clockwright_sys::socket::{
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp, Utc};
 
 use super::awaited::{AwaitedReplies, Wanted};
+use super::between::{self, Between};
 use super::board::Reader;
+use super::entropy::ServerEntropy;
 use super::pace::ReplyPace;
 use super::posted::{Posted, VARIABLES_FRESH_FOR};
-use super::rate::{Bucket, ClientKey, ClientTable, Limit, Verdict, micros};
+use super::rate::{Bucket, ClientTable, Limit, Seat, Verdict, micros};
 use super::smear;
 use super::stamping;
 use super::worker::{BATCH, PAYLOAD, Shared};
 use crate::clock::Window;
 use crate::interfaces::{ClockSight, Sent};
-use crate::measure::OsEntropy;
 
 /// While packets flow, a PTP hardware clock is read anew after this.
 const READ_AFTER: Duration = Duration::from_millis(40);
@@ -45,7 +46,7 @@ pub(super) struct Answerer {
     /// Replies whose transmit stamps are awaited.
     pub(super) awaited: AwaitedReplies,
     pace: ReplyPace,
-    entropy: OsEntropy,
+    entropy: ServerEntropy,
     /// What is said of the clock, and when that was found out.
     variables: Option<(SystemVariables, Timestamp<Raw>)>,
     /// Of what was posted last.
@@ -56,8 +57,16 @@ pub(super) struct Answerer {
     any_address: bool,
     /// Has something happened that an operator should know?
     pub(super) notable: bool,
+    /// The number of the reply that was stamped last, and when that left.
+    last_left: Option<(u32, Timestamp<Utc>)>,
     /// When a reply was last stamped only to find out how long sending takes.
     tried: Option<Timestamp<Raw>>,
+}
+
+/// A datagram that came, and where what is known of its sender is.
+struct Asked<'m> {
+    message: Message<'m>,
+    seat: Seat,
 }
 
 /// A reply that is not written yet.
@@ -66,6 +75,13 @@ struct Pending<'b> {
     to: SocketAddr,
     from: Option<LocalAddress>,
     wanted: Wanted,
+}
+
+impl Pending<'_> {
+    /// Will only the kernel stamp it?
+    fn is_for_the_kernel(&self, posted: &Posted) -> bool {
+        posted.sight.best_transmit(self.wanted.interface) == StampKind::Kernel
+    }
 }
 
 /// The clocks, read for a batch.
@@ -99,12 +115,13 @@ impl Answerer {
             buffers: (0..BATCH).map(|_| ReplyBuffer::new()).collect(),
             awaited: AwaitedReplies::new(),
             pace: ReplyPace::default(),
-            entropy: OsEntropy::new(),
+            entropy: ServerEntropy::new(),
             variables: None,
             gone_by: Arc::clone(posted),
             steps: 0,
             any_address: shared.address.ip().is_unspecified(),
             notable: false,
+            last_left: None,
             tried: None,
         };
         let keys = posted.cookie_keys.as_deref();
@@ -154,6 +171,7 @@ impl Answerer {
             self.steps = steps;
             self.server.clock_stepped();
             self.awaited.clear();
+            self.last_left = None;
             self.variables = None;
         }
         let Some(smear) = smear_of(shared, posted, window) else {
@@ -172,8 +190,13 @@ impl Answerer {
         let mut buffers = std::mem::take(&mut self.buffers);
         let mut pending = [const { None }; BATCH];
         let mut replies = 0;
-        for (message, buffer) in requests.messages().zip(&mut buffers) {
-            let reply = self.consider(shared, posted, &message, &variables, moment, buffer);
+        let mut messages = requests.messages();
+        let mut next = messages.next().map(|first| self.expect(posted, first));
+        for buffer in &mut buffers {
+            let Some(asked) = next.take() else { break };
+            // What is known of the next client is brought in while this one is answered.
+            next = messages.next().map(|next| self.expect(posted, next));
+            let reply = self.consider(shared, posted, &asked, &variables, moment, buffer);
             if let (Some(reply), Some(place)) = (reply, pending.get_mut(replies)) {
                 *place = Some(reply);
                 replies += 1;
@@ -182,6 +205,15 @@ impl Answerer {
         let pending = &mut pending[..replies];
         self.send(socket, shared, reader, posted, pending, moment);
         self.buffers = buffers;
+    }
+
+    /// A datagram that will be looked at soon.
+    fn expect<'m>(&self, posted: &Posted, message: Message<'m>) -> Asked<'m> {
+        let client = posted.policy.prefixes.client(message.source.ip());
+        Asked {
+            seat: self.clients.expect(client),
+            message,
+        }
     }
 
     /// What is said of the clock.
@@ -210,7 +242,7 @@ impl Answerer {
         &mut self,
         shared: &Shared,
         posted: &Posted,
-        message: &Message<'_>,
+        Asked { message, seat }: &Asked<'_>,
         system: &SystemVariables,
         moment: Moment<'_>,
         buffer: &'b mut ReplyBuffer,
@@ -228,10 +260,9 @@ impl Answerer {
         let (mut rx, kind) = stamping::arrival(shared, posted, message, moment.window, notable)?;
         rx.at += moment.smear;
         let secured = posted.cookie_keys.is_some() && claims_nts(message.payload);
-        let client = posted.policy.prefixes.client(peer);
         let open = posted.policy.open.as_ref();
         if !secured && is_request(message.payload) {
-            match self.judge(client, Bucket::Open, open, moment) {
+            match self.judge(*seat, Bucket::Open, open, moment) {
                 Verdict::Answer => {}
                 Verdict::Drop => {
                     shared.counters.limited.bump();
@@ -259,7 +290,7 @@ impl Answerer {
             } else {
                 (Bucket::Authentic, posted.policy.authentic.as_ref())
             };
-            if self.judge(client, bucket, limit, moment) != Verdict::Answer {
+            if self.judge(*seat, bucket, limit, moment) != Verdict::Answer {
                 shared.counters.limited.bump();
                 return None;
             }
@@ -270,7 +301,7 @@ impl Answerer {
     /// Judges a request by its client's limit.
     fn judge(
         &mut self,
-        client: ClientKey,
+        seat: Seat,
         bucket: Bucket,
         limit: Option<&Limit>,
         moment: Moment<'_>,
@@ -281,7 +312,7 @@ impl Answerer {
         }
         let random = u32::from_ne_bytes(random);
         self.clients
-            .note(client, bucket, moment.micros, limit, random)
+            .note(seat, bucket, moment.micros, limit, random)
     }
 
     fn pending<'b>(&self, message: &Message<'_>, reply: Reply<'b>, kind: StampKind) -> Pending<'b> {
@@ -330,17 +361,17 @@ impl Answerer {
         let now = posted.shown.read(moment.window) + moment.smear;
         let due = now + self.pace.until_handed_over(all);
         let trial = self.trial_is_due(begun);
-        let mut stamps = [None; BATCH];
-        for (before, (place, stamp)) in pending.iter_mut().zip(&mut stamps).enumerate() {
+        let stamped = to_be_stamped(posted, pending, trial);
+        let mut wanted = [None; BATCH];
+        for (before, (place, wanted)) in pending.iter_mut().zip(&mut wanted).enumerate() {
             let Some(next) = place.take() else { continue };
-            let wants = next.wanted.key.is_some() || before == 0 && trial;
-            *stamp = wants.then_some(next.wanted);
+            *wanted = Some(next.wanted);
             let payload = next.reply.write(now + self.pace.until_sent(before, all));
             self.replies.push(&Transmit {
                 payload,
                 to: Some(next.to),
                 from: next.from,
-                stamp: stamp.is_some(),
+                stamp: stamped[before],
             });
         }
         let written = raw_now();
@@ -352,7 +383,7 @@ impl Answerer {
         self.hand_over(socket, shared);
         self.pace.learn(all, written - begun, raw_now() - written);
         let sent = Sent::at(written, &posted.timescale);
-        self.await_stamps(shared, &stamps, sent, due);
+        self.await_stamps(shared, &wanted, sent, due);
     }
 
     /// Is it time to have a reply stamped to find out how long sending takes? Where clients are
@@ -377,22 +408,27 @@ impl Answerer {
         }
     }
 
-    /// Remembers which replies' stamps will come.
+    /// Remembers which replies' stamps will come, and which replies lie between these.
     fn await_stamps(
         &mut self,
         shared: &Shared,
-        stamps: &[Option<Wanted>],
+        wanted: &[Option<Wanted>],
         sent: Sent,
         due: Timestamp<Utc>,
     ) {
-        for (index, stamp) in stamps.iter().enumerate() {
-            let (Some(stamp), Some(id)) = (stamp, self.replies.tx_id(index)) else {
+        let mut between = Between::default();
+        for (index, wanted) in wanted.iter().enumerate() {
+            let Some(wanted) = wanted else { continue };
+            let Some(id) = self.replies.tx_id(index) else {
+                between.push(wanted.key);
                 continue;
             };
             let due = (index == 0).then_some(due);
-            if self.awaited.push(id, *stamp, (sent, due)).is_some() {
-                shared.counters.tx_missing.bump();
+            let given_up = self.awaited.push(id, *wanted, between, (sent, due));
+            if let Some(lost) = given_up {
+                shared.counters.tx_missing.add(lost.replies());
             }
+            between = Between::after(id.number());
         }
     }
 
@@ -416,6 +452,7 @@ impl Answerer {
             if let Some(key) = reply.key {
                 self.server.transmitted(key, at);
             }
+            self.place_between(shared, reply.between, (stamp.id.number(), at));
             if let Some(due) = reply.due.filter(|_| left.is_last) {
                 self.pace.learn_departure(at - due);
             }
@@ -425,10 +462,53 @@ impl Answerer {
         }
     }
 
+    /// The reply that was stamped left at that time: and those before it that were not?
+    fn place_between(
+        &mut self,
+        shared: &Shared,
+        between: Between,
+        (id, at): (u32, Timestamp<Utc>),
+    ) {
+        let before = self.last_left.replace((id, at));
+        let wanted = between.wanted() as u64;
+        if wanted == 0 {
+            return;
+        }
+        let mut placed: u64 = 0;
+        for (key, at) in between.departures(before, at) {
+            self.server.transmitted_about(key, at);
+            placed += 1;
+        }
+        shared.counters.tx_between.add(placed);
+        shared.counters.tx_missing.add(wanted - placed);
+    }
+
     /// Lets others see what has been counted.
     pub(super) fn tell(&self, shared: &Shared) {
         shared.counters.take_over(&self.server);
     }
+}
+
+/// Which of a batch of replies are to be stamped: those whose departure is wanted, or some of these if
+/// the batch is full. The first one is in any case, if that is tried.
+fn to_be_stamped(posted: &Posted, pending: &[Option<Pending<'_>>], trial: bool) -> [bool; BATCH] {
+    let mut wanted = [false; BATCH];
+    for (reply, wanted) in pending.iter().zip(&mut wanted) {
+        *wanted = reply
+            .as_ref()
+            .is_some_and(|reply| reply.wanted.key.is_some());
+    }
+    let mut stamped = wanted;
+    if pending.len() == BATCH
+        && pending
+            .iter()
+            .flatten()
+            .all(|reply| reply.is_for_the_kernel(posted))
+    {
+        stamped = between::stamped(&wanted);
+    }
+    stamped[0] |= trial;
+    stamped
 }
 
 /// What has to be known better before `requests` are answered.

@@ -6,6 +6,7 @@ use clockwright_ntp::TxKey;
 use clockwright_sys::socket::TxId;
 use clockwright_timebase::{Duration, Raw, StampKind, Timestamp, Utc};
 
+use super::between::Between;
 use crate::interfaces::Sent;
 
 /// So many at most. The kernel gives its stamps within microseconds, a NIC within milliseconds.
@@ -27,8 +28,17 @@ pub(crate) struct Awaited {
     pub(crate) received: StampKind,
     /// The interface it left by, where stamps tell; else the one that the request came by.
     pub(crate) interface: Option<u32>,
+    /// Those before it that are not stamped.
+    pub(super) between: Between,
     /// Has its last stamp come?
     done: bool,
+}
+
+impl Awaited {
+    /// How many replies' departures its stamp tells.
+    pub(crate) fn replies(&self) -> u64 {
+        1 + self.between.wanted() as u64
+    }
 }
 
 /// A reply whose transmit stamp is wanted.
@@ -68,6 +78,7 @@ impl AwaitedReplies {
         &mut self,
         id: TxId,
         wanted: Wanted,
+        between: Between,
         (sent, due): (Sent, Option<Timestamp<Utc>>),
     ) -> Option<Awaited> {
         let full = self.queue.len() == MOST;
@@ -82,6 +93,7 @@ impl AwaitedReplies {
             sent,
             received: wanted.received,
             interface: wanted.interface,
+            between,
             done: false,
         });
         given_up

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use clockwright_sys::cache::prefetch;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::config::{ClientsConfig, ConnectionRateConfig, NtsRateConfig, RateConfig};
@@ -285,6 +286,14 @@ fn increment(cell: &AtomicU32) {
     cell.store(more, Ordering::Relaxed);
 }
 
+/// Where a client is in a [`ClientTable`], or will be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat {
+    client: ClientKey,
+    /// The number of its set.
+    set: Option<usize>,
+}
+
 /// What is known of clients, in memory of a fixed size.
 ///
 /// Only one thread at a time may call [`note`](Self::note); if two did, counts would be wrong and
@@ -312,19 +321,29 @@ impl ClientTable {
         sets(clients) * size_of::<Set>()
     }
 
+    /// Says that a request of this client will be counted soon: what that needs is brought in meanwhile.
+    #[inline]
+    pub(crate) fn expect(&self, client: ClientKey) -> Seat {
+        let set = self.set_of(client);
+        if let Some(set) = set.and_then(|number| self.sets.get(number)) {
+            prefetch(set);
+        }
+        Seat { client, set }
+    }
+
     /// Counts a request at `now_us` microseconds of a clock that does not go back, and judges it by
     /// `limit`. `random`: uniform over all its values, and not predictable.
     #[inline]
     pub(crate) fn note(
         &self,
-        client: ClientKey,
+        seat: Seat,
         bucket: Bucket,
         now_us: u64,
         limit: Option<&Limit>,
         random: u32,
     ) -> Verdict {
-        let set_of = self.set_of(client);
-        let Some(entry) = set_of.and_then(|set| set.entry(client.0, now_us)) else {
+        let known = seat.set.and_then(|number| self.sets.get(number));
+        let Some(entry) = known.and_then(|set| set.entry(seat.client.0, now_us)) else {
             return Verdict::Answer;
         };
         increment(&entry.requests);
@@ -355,13 +374,13 @@ impl ClientTable {
         }
     }
 
-    /// The set that a client is in, if there is any. The hash is taken as a fraction of the sets,
-    /// which needs no division.
+    /// The number of the set that a client is in, if there is any. The hash is taken as a fraction of
+    /// the sets, which needs no division.
     #[inline]
-    fn set_of(&self, client: ClientKey) -> Option<&Set> {
+    fn set_of(&self, client: ClientKey) -> Option<usize> {
         let hash = self.hash.hash_one(client.0);
         let number = (u128::from(hash) * self.sets.len() as u128) >> 64;
-        self.sets.get(usize::try_from(number).ok()?)
+        usize::try_from(number).ok()
     }
 
     /// The `most` clients with the most requests, those first. Looks at the whole table.
@@ -371,7 +390,7 @@ impl ClientTable {
 
     /// What a client has asked, if it is in the table.
     fn find(&self, client: ClientKey) -> Option<Talker> {
-        let set = self.set_of(client)?;
+        let set = self.sets.get(self.set_of(client)?)?;
         let mut all = (0..WAYS).filter_map(|way| talker(set, way));
         all.find(|talker| talker.client == client)
     }

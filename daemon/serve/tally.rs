@@ -118,6 +118,8 @@ counters! {
     tx_hardware,
     /// The kernel's.
     tx_kernel,
+    /// Replies that were not stamped themselves, but one before and one after them.
+    tx_between,
     /// Replies whose transmit stamp was awaited in vain.
     tx_missing,
     /// Transmit stamps that could not be those of their replies.

@@ -249,7 +249,7 @@ impl Worker {
     fn give_up(&mut self) {
         let now = raw_now();
         while let Some(lost) = self.answerer.awaited.give_up(now) {
-            self.shared.counters.tx_missing.bump();
+            self.shared.counters.tx_missing.add(lost.replies());
             let Some(interface) = lost.interface else {
                 continue;
             };

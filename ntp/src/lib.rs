@@ -35,7 +35,7 @@ pub use entropy::Entropy;
 pub use exchange::{Exchange, Measurement, Residence};
 pub use packet::{Header, KissCode, Leap, Mode, ReferenceId};
 pub use server::{
-    Dropped, Received, Reply, ReplyBuffer, Server, ServerConfig, ServerStatistics, SystemVariables,
-    TxKey, claims_nts,
+    ABOUT, Dropped, Received, Reply, ReplyBuffer, Server, ServerConfig, ServerStatistics,
+    SystemVariables, TxKey, claims_nts,
 };
 pub use time::{NtpShort, NtpTimestamp};

@@ -102,6 +102,12 @@ impl NtpShort {
         Self(bits)
     }
 
+    /// One unit more, 2^-16 s; the largest value stays.
+    #[must_use]
+    pub const fn next_up(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// The 32 bits of the wire.
     pub const fn to_bits(self) -> u32 {
         self.0

@@ -6,6 +6,7 @@
 //!
 //! | module | kernel interface |
 //! |---|---|
+//! | [`cache`] | none: the processor's cache |
 //! | [`clock`] | `clock_gettime`: readings, alone and bracketed |
 //! | [`adjust`] | `clock_adjtime`: frequency, steps, status |
 //! | [`socket`] | UDP with `SO_TIMESTAMPING`, error queue, batches |
@@ -30,6 +31,7 @@ compile_error!(
 );
 
 pub mod adjust;
+pub mod cache;
 pub mod clock;
 pub mod ethtool;
 pub mod held;

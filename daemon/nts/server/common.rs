@@ -69,7 +69,8 @@ impl Inner {
         let rate = self.terms.rate.as_ref();
         // This limit leaks nothing: a connection has been agreed on by both ends, so its address is
         // not forged, and what is refused costs no handshake. There is nothing to be random about.
-        let verdict = self.clients.note(client, Bucket::Open, now_us, rate, 0);
+        let seat = self.clients.expect(client);
+        let verdict = self.clients.note(seat, Bucket::Open, now_us, rate, 0);
         if verdict != Verdict::Answer {
             return Err(Refusal::TooFast);
         }

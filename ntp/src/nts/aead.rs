@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+use aes::Aes128Enc;
 use aes_gcm_siv::aead::AeadInOut as _;
 use aes_gcm_siv::aead::inout::InOutBuf;
-use aes_gcm_siv::{Aes128GcmSiv, KeyInit as _, Nonce};
-use aes_siv::siv::Aes128Siv;
+use aes_gcm_siv::{AesGcmSiv, KeyInit as _, Nonce};
+use aes_siv::siv::CmacSiv;
 
 use super::secret::Secret;
 
@@ -122,9 +123,11 @@ impl fmt::Debug for Key {
 /// A key made ready for use: its schedule is computed once.
 pub struct Cipher(Schedule);
 
+/// Neither mode ever decrypts a block: half of a key's schedule is not computed. Both make schedules
+/// for each packet, and it shows.
 enum Schedule {
-    Siv(Aes128Siv),
-    GcmSiv(Aes128GcmSiv),
+    Siv(CmacSiv<Aes128Enc>),
+    GcmSiv(AesGcmSiv<Aes128Enc>),
 }
 
 /// What was to be sealed has no room for its tag, or the nonce is of no use with the algorithm.
@@ -146,11 +149,11 @@ impl Cipher {
         Self(match key.algorithm {
             Algorithm::AesSivCmac256 => {
                 let (key, _) = octets.split_first_chunk::<32>().unwrap_or((&[0; 32], &[]));
-                Schedule::Siv(Aes128Siv::new(key.into()))
+                Schedule::Siv(CmacSiv::new(key.into()))
             }
             Algorithm::Aes128GcmSiv => {
                 let (key, _) = octets.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-                Schedule::GcmSiv(Aes128GcmSiv::new(key.into()))
+                Schedule::GcmSiv(AesGcmSiv::new(key.into()))
             }
         })
     }
@@ -223,6 +226,50 @@ impl Cipher {
     }
 }
 
+/// A key of AES-SIV that seals texts of which none comes twice: without a nonce, which there is
+/// nothing for (RFC 5297 section 1.1, "deterministic authenticated encryption").
+pub(super) struct Wrap(CmacSiv<Aes128Enc>);
+
+/// No associated data.
+const NOTHING: [&[u8]; 0] = [];
+
+impl Wrap {
+    /// Computes the key's schedule; `None` if it is a key of another algorithm.
+    pub(super) fn new(key: &Key) -> Option<Self> {
+        match Cipher::new(key).0 {
+            Schedule::Siv(siv) => Some(Self(siv)),
+            Schedule::GcmSiv(_) => None,
+        }
+    }
+
+    /// Seals what is in `buffer` behind its first [`TAG`] octets, which are room for the tag.
+    pub(super) fn seal(&mut self, buffer: &mut [u8]) -> Result<(), Unsealable> {
+        let (tag, text) = buffer.split_at_mut_checked(TAG).ok_or(Unsealable)?;
+        let sealed = self
+            .0
+            .encrypt_inout_detached(NOTHING, InOutBuf::from(text))
+            .map_err(|_| Unsealable)?;
+        tag.copy_from_slice(&sealed);
+        Ok(())
+    }
+
+    /// Opens what was sealed, in place, and gives the text; `None` if it was not, with this key.
+    pub(super) fn open<'b>(&mut self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (tag, text) = buffer.split_at_mut_checked(TAG)?;
+        let tag = aes_siv::Tag::try_from(&*tag).ok()?;
+        self.0
+            .decrypt_inout_detached(NOTHING, InOutBuf::from(&mut *text), &tag)
+            .ok()?;
+        Some(text)
+    }
+}
+
+impl fmt::Debug for Wrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wrap(AES-SIV-CMAC-256)")
+    }
+}
+
 impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
@@ -284,6 +331,23 @@ mod tests {
         let nonce: Vec<u8> = (0..16).collect();
         let sealed = seal(&mut cipher, &nonce, b"header", b"text");
         assert_eq!(sealed, octets("b4521dd450d1714006b42aa5c96ad19d27d08e34"));
+    }
+
+    #[test]
+    fn what_is_wrapped_is_as_rfc_5297_says() {
+        // Computed with another implementation (Python's cryptography):
+        // AESSIV(key).encrypt(bytes(range(20)), []).
+        let key: Vec<u8> = (0..32).collect();
+        let key = Key::new(Algorithm::AesSivCmac256, &key).unwrap();
+        let mut wrap = Wrap::new(&key).unwrap();
+        let mut buffer: Vec<u8> = std::iter::repeat_n(0, TAG).chain(0..20).collect();
+        wrap.seal(&mut buffer).unwrap();
+        assert_eq!(
+            buffer,
+            octets("e5b53557708daeb679c2b6a257d22c959e66b30379201b61de48ea9fda5cc7145947cab3")
+        );
+        assert!(wrap.open(&mut buffer).unwrap().iter().copied().eq(0..20));
+        assert!(Wrap::new(&Key::new(Algorithm::Aes128GcmSiv, &[0; 16]).unwrap()).is_none());
     }
 
     #[test]

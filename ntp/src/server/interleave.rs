@@ -34,6 +34,8 @@ struct Slot {
     receive: NtpTimestamp,
     /// When the reply left; zero while nobody has said.
     transmit: NtpTimestamp,
+    /// Is that only about when?
+    about: bool,
     /// The next slot with the same hash.
     next: u32,
 }
@@ -45,6 +47,7 @@ impl ReplyTable {
         let empty = Slot {
             receive: NtpTimestamp::ZERO,
             transmit: NtpTimestamp::ZERO,
+            about: false,
             next: NIL,
         };
         Self {
@@ -100,6 +103,7 @@ impl ReplyTable {
         self.slots[index] = Slot {
             receive,
             transmit: NtpTimestamp::ZERO,
+            about: false,
             next: self.chains[chain],
         };
         self.chains[chain] = u32::try_from(index).unwrap_or(NIL);
@@ -107,22 +111,30 @@ impl ReplyTable {
         true
     }
 
-    /// Notes when a reply left, if it is still remembered.
-    pub(super) fn set_transmit(&mut self, receive: NtpTimestamp, transmit: NtpTimestamp) {
+    /// Notes when a reply left, or `about` when, if it is still remembered.
+    pub(super) fn set_transmit(
+        &mut self,
+        receive: NtpTimestamp,
+        transmit: NtpTimestamp,
+        about: bool,
+    ) {
         if let Some(index) = self.find(receive) {
-            self.slots[index].transmit = transmit;
+            let slot = &mut self.slots[index];
+            (slot.transmit, slot.about) = (transmit, about);
         }
     }
 
-    /// When the reply with this receive timestamp left, if it is remembered and that is known;
-    /// it is then forgotten, because it may be used once only.
-    pub(super) fn take(&mut self, receive: NtpTimestamp) -> Option<NtpTimestamp> {
-        let transmit = self.slots[self.find(receive)?].transmit;
+    /// When the reply with this receive timestamp left, and whether that is only about when, if it is
+    /// remembered and that is known; it is then forgotten, because it may be used once only.
+    pub(super) fn take(&mut self, receive: NtpTimestamp) -> Option<(NtpTimestamp, bool)> {
+        let Slot {
+            transmit, about, ..
+        } = self.slots[self.find(receive)?];
         if transmit.is_zero() {
             return None;
         }
         self.unlink(receive);
-        Some(transmit)
+        Some((transmit, about))
     }
 
     /// Forgets everything.
@@ -196,9 +208,9 @@ mod tests {
         let mut table = ReplyTable::new(4);
         assert!(table.insert(key(1)));
         assert_eq!(table.take(key(1)), None, "no stamp yet");
-        table.set_transmit(key(1), key(10));
-        table.set_transmit(key(2), key(20));
-        assert_eq!(table.take(key(1)), Some(key(10)));
+        table.set_transmit(key(1), key(10), true);
+        table.set_transmit(key(2), key(20), false);
+        assert_eq!(table.take(key(1)), Some((key(10), true)));
         assert_eq!(table.take(key(1)), None, "once only");
         assert_eq!(table.take(key(2)), None, "never heard of");
     }
@@ -233,7 +245,7 @@ mod tests {
                         }
                     }
                     4 | 5 => {
-                        table.set_transmit(key(bits), key(bits + 100));
+                        table.set_transmit(key(bits), key(bits + 100), bits % 2 == 0);
                         for (receive, transmit) in model.iter_mut().flatten() {
                             if *receive == bits {
                                 *transmit = bits + 100;
@@ -244,7 +256,7 @@ mod tests {
                         let place = model.iter().position(|entry| {
                             entry.is_some_and(|(receive, tx)| receive == bits && tx != 0)
                         });
-                        let expected = place.and_then(|i| model[i].take()).map(|(_, tx)| key(tx));
+                        let expected = place.and_then(|i| model[i].take()).map(|(bits, tx)| (key(tx), bits % 2 == 0));
                         prop_assert_eq!(table.take(key(bits)), expected);
                     }
                     7 if bits == 1 => {

@@ -26,6 +26,10 @@ use request::Request;
 use statistics::count;
 use tail::{Answer, AnswerKind};
 
+/// How exact a departure is that is known from others': the resolution of the root dispersion (RFC 5905
+/// section 6), 15 us.
+pub const ABOUT: Duration = Duration::from_ntp_fractions(1 << 16);
+
 /// A stamp that is later than this after the request arrived is not the reply's.
 const LATEST_STAMP: Duration = Duration::from_secs(1);
 /// Attempts at a receive timestamp that no remembered reply has.
@@ -215,18 +219,22 @@ impl Server {
         let previous = self.previous_transmit(request);
         let low_bits = LowBits::new(system.precision, random.transmit);
         let (origin, transmit) = match previous {
-            Some((transmit, receive)) => (
+            Some((transmit, _)) => (
                 request.receive,
-                Transmit::Previous(low_bits.transmit(transmit, receive)),
+                Transmit::Previous(low_bits.transmit(transmit, request.origin)),
             ),
             None => (request.transmit, Transmit::Now(low_bits)),
         };
+        let about = previous.is_some_and(|(_, about)| about);
         let remember = is_interleaved_form(request) && self.replies.insert(receive);
         let tx_key = remember.then(|| TxKey {
             receive,
             rx: rx.into(),
         });
-        let header = compose(request, system, random.reference_age);
+        let mut header = compose(request, system, random.reference_age);
+        if about {
+            header.root_dispersion = header.root_dispersion.next_up();
+        }
         Timing {
             header: header.with_timestamps(origin, receive),
             transmit,
@@ -234,13 +242,12 @@ impl Server {
         }
     }
 
-    /// When the reply that `request` asks about had left, and the receive timestamp it carried.
-    fn previous_transmit(&mut self, request: &Header) -> Option<(NtpTimestamp, NtpTimestamp)> {
+    /// When the reply that `request` asks about had left, and whether that is only about when.
+    fn previous_transmit(&mut self, request: &Header) -> Option<(NtpTimestamp, bool)> {
         if !is_interleaved_form(request) {
             return None;
         }
-        let transmit = self.replies.take(request.origin)?;
-        Some((transmit, request.origin))
+        self.replies.take(request.origin)
     }
 
     /// `receive`, moved on until no remembered reply has it (RFC 9769 section 2), nor the last one,
@@ -263,12 +270,22 @@ impl Server {
     /// will tell it. Ignored when the reply has been forgotten, or when the stamp is not within
     /// 1 s after the request.
     pub fn transmitted(&mut self, key: TxKey, at: Timestamp<Utc>) {
+        self.note_transmitted(key, at, false);
+    }
+
+    /// The same of a reply that was not stamped itself; `at` is within [`ABOUT`] of when it left. The
+    /// reply that tells it has so much more root dispersion.
+    pub fn transmitted_about(&mut self, key: TxKey, at: Timestamp<Utc>) {
+        self.note_transmitted(key, at, true);
+    }
+
+    fn note_transmitted(&mut self, key: TxKey, at: Timestamp<Utc>, about: bool) {
         let at = NtpTimestamp::from(at);
         let turnaround = at.since(key.rx);
         if turnaround.is_negative() || turnaround > LATEST_STAMP {
             count(&mut self.statistics.implausible_stamps);
         } else {
-            self.replies.set_transmit(key.receive, at);
+            self.replies.set_transmit(key.receive, at, about);
         }
     }
 

@@ -1,11 +1,12 @@
-//! Cookies, forged with the server's own key (the layout that RFC 8915 section 6 suggests, and
-//! that `nts::cookie` documents), and opened again.
+//! Cookies, forged with the server's own key (the layout that `nts::cookie` documents), and opened again.
 
 use crate::siv;
 
 /// The keys of the session that all these tests are about.
 pub(crate) const C2S: [u8; siv::KEY] = [0x11; siv::KEY];
 pub(crate) const S2C: [u8; siv::KEY] = [0x22; siv::KEY];
+/// Octets in front of the keys that make each cookie another one.
+const RANDOM: usize = 16;
 /// Keys of nobody.
 pub(crate) const STRANGE: [u8; siv::KEY] = [0x33; siv::KEY];
 
@@ -32,11 +33,11 @@ pub(crate) const FORGOTTEN: Master = Master {
     key: [0x66; siv::KEY],
 };
 
-/// A cookie with these keys, which need not be of any use.
-pub(crate) fn forge(master: Master, nonce: u8, keys: &[&[u8]]) -> Vec<u8> {
-    let (id, nonce) = (master.id.to_be_bytes(), [nonce; 16]);
-    let sealed = siv::seal(&master.key, &[&id, &nonce], &keys.concat());
-    [&id[..], &nonce, &sealed].concat()
+/// A cookie with these keys, which need not be of any use, and an octet for the random ones.
+pub(crate) fn forge(master: Master, random: u8, keys: &[&[u8]]) -> Vec<u8> {
+    let (id, random) = (master.id.to_be_bytes(), [random; RANDOM]);
+    let sealed = siv::seal(&master.key, &[], &[&random, &keys.concat()[..]].concat());
+    [&id[..], &sealed].concat()
 }
 
 /// The session's cookie.
@@ -46,8 +47,8 @@ pub(crate) fn cookie() -> Vec<u8> {
 
 /// The keys in a cookie that was sealed with `master`, in a row.
 pub(crate) fn open(master: Master, cookie: &[u8]) -> Option<Vec<u8>> {
-    let (id, rest) = cookie.split_first_chunk::<4>()?;
-    let (nonce, sealed) = rest.split_first_chunk::<16>()?;
+    let (id, sealed) = cookie.split_first_chunk::<4>()?;
     let ours = *id == master.id.to_be_bytes();
-    siv::open(&master.key, &[id, nonce], sealed).filter(|_| ours)
+    let opened = siv::open(&master.key, &[], sealed).filter(|_| ours)?;
+    opened.get(RANDOM..).map(<[u8]>::to_vec)
 }
