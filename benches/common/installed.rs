@@ -14,17 +14,18 @@ use crate::support::wait::wait_for;
 /// How long it may take to answer after its start.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Starts it on `host` with this `[server]` and these lines of `[server.nts]` besides where it hands out
+/// Starts it under this name on `host` with this `[server]` and these lines of `[server.nts]` besides where it hands out
 /// keys, and waits until it runs.
 pub(crate) fn start(
     host: &Host,
     directory: &Directory,
     identity: &Identity,
+    name: &str,
     (server, nts): (&str, &str),
 ) -> Process {
-    let state = directory.path("clockwright-state");
+    let state = directory.path(&format!("{name}-state"));
     fs::create_dir(&state).expect("make a state directory");
-    let socket = directory.path("clockwright.sock");
+    let socket = directory.path(&format!("{name}.sock"));
     let configuration = format!(
         "{server}[server.nts]\nlisten = [\"0.0.0.0:4460\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\
          {nts}[state]\ndirectory = \"{}\"\n[control]\nsocket = \"{}\"\n",
@@ -33,10 +34,10 @@ pub(crate) fn start(
         state.display(),
         socket.display(),
     );
-    let file = directory.write("clockwright.toml", &configuration);
+    let file = directory.write(&format!("{name}.toml"), &configuration);
     let mut command = host.command(Path::new(CLOCKWRIGHT));
     command.args(["run", "--no-adjust", "--config"]).arg(file);
-    let log = directory.path("clockwright.log");
+    let log = directory.path(&format!("{name}.log"));
     let mut process = Process::start("clockwright", &mut command, &log);
     wait_for("clockwright to run", ANSWERS_WITHIN, || {
         assert!(process.ended().is_none(), "{}", process.log());

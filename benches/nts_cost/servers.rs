@@ -118,7 +118,7 @@ impl Target {
 
 fn clockwright(host: &Host, directory: &Directory, identity: &Identity) -> (u32, Running) {
     let lines = (SERVER, "connection_rate = false\n");
-    let process = installed::start(host, directory, identity, lines);
+    let process = installed::start(host, directory, identity, "clockwright", lines);
     (process.id(), Running::Clockwright(process))
 }
 

@@ -40,6 +40,10 @@
 //! `stamping-echo`, which runs only if it is asked for, is an echo with receive stamps and addresses: no
 //! server that tells the time can cost less.
 //!
+//! `clockwright-1`, `clockwright-2` and so on are our daemon with so many workers, each of which gets
+//! `SERVING_SHARE` of a CPU (0.3): without that, the generator's CPU is what limits two of them on two CPUs.
+//! This is not for `chrt`, which knows no quotas.
+//!
 //! From the environment: `SERVING_ROUNDS` (5), `SERVING_SECONDS` of each measurement (2),
 //! `SERVING_KINDS` and `SERVING_SERVERS` (lists with commas), `SERVING_ADDRESSES` (4000), `SERVING_WINDOW` (64),
 //! `SERVING_RATE` (10000), `SERVING_CPUS` of the servers (0; or 0,1 or 0-1), and `SERVING_WORKERS`, our daemon's
@@ -62,6 +66,7 @@ mod load;
 mod report;
 mod servers;
 mod settings;
+mod share;
 #[expect(
     dead_code,
     reason = "made for the integration tests, which use the rest"

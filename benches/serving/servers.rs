@@ -12,6 +12,7 @@ use crate::common::version::version;
 use crate::echo;
 use crate::kind::Form;
 use crate::settings::Settings;
+use crate::share::Share;
 use crate::support::chrony::{self, Chronyd};
 use crate::support::daemon::CLOCKWRIGHT;
 use crate::support::directory::Directory;
@@ -23,7 +24,7 @@ use crate::support::star::Star;
 use crate::support::tls::{Authority, Identity, Validity};
 
 /// Their names, for messages.
-const NAMES: &str = "clockwright, chronyd, ntpd-rs, echo, stamping-echo";
+const NAMES: &str = "clockwright, clockwright-N (workers), chronyd, ntpd-rs, echo, stamping-echo";
 
 /// All of them, and the network. Dropped in this order: processes before what they stand on.
 pub(crate) struct Servers {
@@ -36,6 +37,8 @@ pub(crate) struct Servers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Clockwright,
+    /// With so many workers, each of which has a part of a CPU.
+    Workers(u32),
     Chronyd,
     NtpdRs,
     Echo,
@@ -57,6 +60,7 @@ pub(crate) struct Target {
 #[expect(dead_code, reason = "kept for what dropping it does")]
 enum Running {
     Process(Process),
+    Limited(Process, Share),
     Chronyd(Chronyd),
     NtpdRs(NtpdRs),
 }
@@ -149,7 +153,12 @@ impl Program {
             "echo" => Self::Echo,
             "stamping-echo" => Self::StampingEcho,
             _ => {
-                panic!("there is no server {name:?}; there are {NAMES}")
+                let workers = name.strip_prefix("clockwright-");
+                let workers = workers.and_then(|number| number.parse().ok());
+                workers.map_or_else(
+                    || panic!("there is no server {name:?}; there are {NAMES}"),
+                    Self::Workers,
+                )
             }
         }
     }
@@ -168,6 +177,8 @@ impl Program {
     fn version(self) -> String {
         match self {
             Self::Clockwright => version(Command::new(CLOCKWRIGHT).arg("--version")),
+            Self::Workers(1) => "clockwright, 1 worker".to_owned(),
+            Self::Workers(number) => format!("clockwright, {number} workers"),
             Self::Chronyd => version(peer::tool("newest/chronyd").arg("--version")),
             Self::NtpdRs => version(peer::tool("newest/ntp-daemon").arg("--version")),
             Self::Echo => "bare echo".to_owned(),
@@ -183,7 +194,15 @@ impl Program {
         settings: &Settings,
     ) -> (u32, Running) {
         match self {
-            Self::Clockwright => clockwright(host, directory, identity, settings),
+            Self::Clockwright => {
+                let process = clockwright(host, directory, identity, settings.workers);
+                (process.id(), Running::Process(process))
+            }
+            Self::Workers(number) => {
+                let process = clockwright(host, directory, identity, Some(number));
+                let share = Share::give(process.id(), f64::from(number) * settings.share);
+                (process.id(), Running::Limited(process, share))
+            }
             Self::Chronyd => {
                 let lines = chrony::nts_server(identity);
                 let version = Version::Newest;
@@ -215,16 +234,17 @@ fn clockwright(
     host: &Host,
     directory: &Directory,
     identity: &Identity,
-    settings: &Settings,
-) -> (u32, Running) {
-    let workers = settings
-        .workers
-        .map(|number| format!("workers = {number}\n"));
+    workers: Option<u32>,
+) -> Process {
+    let name = workers.map_or_else(
+        || "clockwright".to_owned(),
+        |number| format!("clockwright-{number}"),
+    );
+    let workers = workers.map(|number| format!("workers = {number}\n"));
     let server = format!(
         "[server]\nlisten = [\"0.0.0.0:123\"]\nallow = [\"10.0.0.0/8\"]\n\
          local = {{ stratum = 1 }}\n{}",
         workers.unwrap_or_default(),
     );
-    let process = installed::start(host, directory, identity, (&server, ""));
-    (process.id(), Running::Process(process))
+    installed::start(host, directory, identity, &name, (&server, ""))
 }

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) window: usize,
     pub(crate) rate: u32,
     pub(crate) workers: Option<u32>,
+    /// Of a CPU, for each worker of a server that is named by their number.
+    pub(crate) share: f64,
     cpus: Cpus,
 }
 
@@ -47,6 +49,7 @@ impl Settings {
             window: number("SERVING_WINDOW").unwrap_or(64),
             rate: number("SERVING_RATE").unwrap_or(10_000),
             workers: number("SERVING_WORKERS"),
+            share: number("SERVING_SHARE").unwrap_or(0.3),
             cpus: Cpus::parse(&env::var("SERVING_CPUS").unwrap_or_else(|_| "0".to_owned())),
         }
     }
