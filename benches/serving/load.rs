@@ -41,6 +41,7 @@ pub(crate) struct Outcome {
     pub(crate) presence: f64,
     /// From before sending to after receiving, us.
     pub(crate) p50_us: f64,
+    pub(crate) p95_us: f64,
     pub(crate) p99_us: f64,
 }
 
@@ -112,6 +113,7 @@ pub(crate) fn run(
         seconds: last as f64 * 1e-9,
         presence: (spent_ns() - spent) as f64 / start.elapsed().as_nanos() as f64,
         p50_us: quantile(0.5),
+        p95_us: quantile(0.95),
         p99_us: quantile(0.99),
     }
 }

@@ -31,6 +31,9 @@
 //!   compared, or what follows from it: the requests that one second of CPU answers.
 //! - Latency is from before a request is sent to after its reply is received. In a closed loop it says
 //!   little more than the window through the rate.
+//!   Where others run on this machine or beside it, all servers stand still together now and then, and whether
+//!   one in a hundred requests is met by that is chance: so there is also the 99 % that a quarter of the
+//!   rounds stay below. Many short rounds (`SERVING_ROUNDS=60 SERVING_SECONDS=0.3`) tell it.
 //! - Memory is what is resident (`VmRSS`) of a server's first process, after the load.
 //! - A request is lost if it is not answered within 200 ms.
 //! - Ratios are medians of each round's ratios; those to the echo are to packets of the same length.

@@ -62,10 +62,10 @@ impl Measured {
 /// Medians of the rounds; ratios are medians of the rounds' ratios; losses are summed up.
 pub(crate) fn print(servers: &Servers, kinds: &[Kind], measured: &Measured) {
     println!(
-        "| load | server | k answered/s | busy, % | CPU a request, us | k requests/CPU s | p50, us | p99, us \
+        "| load | server | k answered/s | busy, % | CPU a request, us | k requests/CPU s | p50, us | p95, us | p99, us | quiet p99, us \
          | interleaved, % | lost | memory, MB | generator present, % | rate : chronyd | CPU : chronyd | CPU : echo |"
     );
-    println!("|{}", "---|".repeat(15));
+    println!("|{}", "---|".repeat(17));
     let of_program = |program| servers.targets.iter().find(|it| it.program == program);
     let (chronyd, echo) = (of_program(Program::Chronyd), of_program(Program::Echo));
     for kind in kinds {
@@ -101,7 +101,9 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         cell(middle(Sample::cpu), 2),
         cell(middle(capacity), 1),
         cell(middle(|sample| sample.outcome.p50_us), 1),
+        cell(middle(|sample| sample.outcome.p95_us), 1),
         cell(middle(|sample| sample.outcome.p99_us), 1),
+        cell(quiet(samples), 1),
         cell(interleaved, 1),
         lost.to_string(),
         cell(middle(|sample| sample.memory_mb), 1),
@@ -111,6 +113,13 @@ fn row(kind: Kind, target: &Target, samples: &[Sample], (chronyd, echo): (&[Samp
         cell(ratio(echo, Sample::cpu), 2),
     ];
     println!("| {} |", cells.join(" | "));
+}
+
+/// The 99 % of latency that a quarter of the rounds stay below, us.
+fn quiet(samples: &[Sample]) -> Option<f64> {
+    let mut values: Vec<f64> = samples.iter().map(|sample| sample.outcome.p99_us).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 4).copied()
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
