@@ -12,6 +12,7 @@ use crate::oscillator::Oscillator;
 use crate::random::Random;
 use crate::scenario::{Scenario, SourceScenario};
 use crate::server::utc;
+use crate::stamps::Stamps;
 
 /// A request on its way out.
 #[derive(Debug)]
@@ -27,18 +28,28 @@ pub(crate) struct Host {
     oscillator: Oscillator,
     clock: VirtualClock,
     discipline: Discipline,
-    clients: Vec<Client>,
+    sources: Vec<AskedSource>,
     random: Random,
+    stamps: Stamps,
     pub(crate) exchanges: u64,
+}
+
+/// A source and, while the host asks it, its client.
+#[derive(Debug)]
+struct AskedSource {
+    scenario: SourceScenario,
+    client: Option<Client>,
+    /// The error of converting the stamps of the exchange under way.
+    read_error: Duration,
 }
 
 impl Host {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let oscillator = Oscillator::new(&scenario.oscillator, Random::new(scenario.seed, 1));
-        let mut random = Random::new(scenario.seed, 2);
+        let random = Random::new(scenario.seed, 2);
         let now = oscillator.read();
         let initial_error = Duration::from_secs_f64(scenario.clock.initial_error_s);
-        let mut discipline = Discipline::new(Config {
+        let discipline = Discipline::new(Config {
             step: StepPolicy {
                 above: Duration::from_secs_f64(scenario.clock.step_above_s),
                 first: scenario.clock.step_first,
@@ -46,19 +57,45 @@ impl Host {
             max_slew: scenario.clock.max_slew_ppm * 1e-6,
             learnt: Learnt::default(),
         });
-        let mut clients = Vec::with_capacity(scenario.source.len());
-        for (index, source) in scenario.source.iter().enumerate() {
-            discipline.add_source(id_of(index), options_of(source), now);
-            clients.push(Client::new(client_config(source), now, &mut random));
-        }
+        let asked = |source: &SourceScenario| AskedSource {
+            scenario: source.clone(),
+            client: None,
+            read_error: Duration::ZERO,
+        };
         Self {
             oscillator,
             clock: VirtualClock::new(now, utc(Timestamp::EPOCH) + initial_error),
             discipline,
-            clients,
+            sources: scenario.source.iter().map(asked).collect(),
             random,
+            stamps: Stamps::new(&scenario.stamps, Random::new(scenario.seed, 3)),
             exchanges: 0,
         }
+    }
+
+    /// Begins to ask a source.
+    pub(crate) fn add_source(&mut self, index: usize) {
+        let now = self.oscillator.read();
+        let Some(source) = self.sources.get_mut(index) else {
+            return;
+        };
+        let options = options_of(&source.scenario);
+        self.discipline.add_source(id_of(index), options, now);
+        let client = Client::new(client_config(&source.scenario), now, &mut self.random);
+        source.client = Some(client);
+    }
+
+    /// Forgets a source.
+    pub(crate) fn remove_source(&mut self, index: usize) {
+        if let Some(source) = self.sources.get_mut(index) {
+            source.client = None;
+        }
+        self.discipline.remove_source(id_of(index));
+        self.carry_out();
+    }
+
+    fn client(&mut self, index: usize) -> Option<&mut Client> {
+        self.sources.get_mut(index)?.client.as_mut()
     }
 
     /// Lets true time pass on the host's oscillator.
@@ -87,12 +124,20 @@ impl Host {
 
     /// The interval at which a source is asked, s.
     pub(crate) fn poll_s(&self, index: usize) -> Option<f64> {
-        Some(self.clients.get(index)?.poll().as_secs_f64())
+        Some(
+            self.sources
+                .get(index)?
+                .client
+                .as_ref()?
+                .poll()
+                .as_secs_f64(),
+        )
     }
 
     /// When the host next wants to be woken.
     pub(crate) fn next_wake(&self) -> Option<Timestamp<True>> {
-        let timers = self.clients.iter().filter_map(Client::next_timeout);
+        let clients = self.sources.iter().filter_map(|s| s.client.as_ref());
+        let timers = clients.filter_map(Client::next_timeout);
         let next: Timestamp<Raw> = timers.chain(self.discipline.next_timeout()).min()?;
         Some(self.oscillator.when(next))
     }
@@ -103,13 +148,13 @@ impl Host {
         self.discipline.handle_timeout(now);
         self.carry_out();
         let mut departures = Vec::new();
-        for client in &mut self.clients {
-            if client.next_timeout().is_some_and(|due| due <= now) {
+        for index in 0..self.sources.len() {
+            let source = self.sources.get_mut(index);
+            let client = source.and_then(|source| source.client.as_mut());
+            if let Some(client) = client.filter(|c| c.next_timeout().is_some_and(|d| d <= now)) {
                 client.handle_timeout(now, &mut self.random);
+                self.drain(index, &mut departures);
             }
-        }
-        for index in 0..self.clients.len() {
-            self.drain(index, &mut departures);
         }
         departures
     }
@@ -117,9 +162,12 @@ impl Host {
     /// Takes in a reply that has just arrived from a source.
     pub(crate) fn receive(&mut self, from: usize, payload: &[u8]) -> Vec<Departure> {
         let now = self.oscillator.read();
-        if let Some(client) = self.clients.get_mut(from) {
+        if let Some(source) = self.sources.get_mut(from)
+            && let Some(client) = &mut source.client
+        {
+            let arrival = Arrival::udp(self.stamps.stamp(now, source.read_error));
             // A refusal is counted by the client; the network may send anything.
-            let _refused = client.handle_datagram(payload, Arrival::udp(kernel_stamp(now)), now);
+            let _refused = client.handle_datagram(payload, arrival, now);
         }
         let mut departures = Vec::new();
         self.drain(from, &mut departures);
@@ -129,12 +177,16 @@ impl Host {
     /// Carries out what the client of one source wants.
     fn drain(&mut self, index: usize, departures: &mut Vec<Departure>) {
         let now = self.oscillator.read();
-        while let Some(client) = self.clients.get_mut(index) {
+        while let Some(source) = self.sources.get_mut(index)
+            && let Some(client) = &mut source.client
+        {
             match client.poll_action() {
                 None => break,
                 Some(Action::Send(request)) => {
+                    source.read_error = self.stamps.read_error();
+                    let stamp = self.stamps.stamp(now, source.read_error);
                     client.sent(&request.token, Stamp::exact(now, StampKind::Daemon));
-                    client.stamped(&request.token, kernel_stamp(now));
+                    client.stamped(&request.token, stamp);
                     client.stamps_ended(request.token);
                     let payload = request.payload;
                     self.discipline
@@ -180,7 +232,7 @@ impl Host {
                 ClockAction::SetPoll { id, poll } => {
                     let client = usize::try_from(id.0)
                         .ok()
-                        .and_then(|index| self.clients.get_mut(index));
+                        .and_then(|index| self.client(index));
                     if let Some(client) = client {
                         client.set_poll(poll);
                     }
@@ -200,10 +252,6 @@ impl Host {
 
 fn id_of(index: usize) -> SourceId {
     SourceId(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
-fn kernel_stamp(at: Timestamp<Raw>) -> Stamp<Raw> {
-    Stamp::exact(at, StampKind::Kernel)
 }
 
 fn options_of(source: &SourceScenario) -> SourceOptions {

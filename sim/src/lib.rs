@@ -8,16 +8,20 @@
 mod host;
 mod oscillator;
 mod path;
+mod queue;
 mod random;
 mod report;
 mod scenario;
 mod server;
+mod server_clock;
+mod stamps;
 mod world;
 
 pub use report::Report;
 pub use scenario::{
-    ClockScenario, Distribution, OscillatorScenario, PathScenario, Scenario, ScenarioError,
-    SourceScenario,
+    Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,
+    OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SourceScenario, Span,
+    StampScenario, Way, WayScenario,
 };
 pub use world::run;
 

@@ -1,50 +1,53 @@
-//! An oscillator whose frequency performs a random walk.
+//! An oscillator whose frequency performs a random walk, with white noise on top and steps.
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::True;
 use crate::random::Random;
-use crate::scenario::OscillatorScenario;
+use crate::scenario::{FrequencyStep, OscillatorScenario};
+
+/// 1/√12.
+const INV_ROOT_12: f64 = 0.288_675_134_594_812_9;
 
 /// What `CLOCK_MONOTONIC_RAW` is to the simulated host. It can only be asked forward in time.
 #[derive(Debug)]
 pub(crate) struct Oscillator {
     random: Random,
     wander: f64,
+    white: f64,
     now: Timestamp<True>,
     /// What it shows at `now`, minus true time, s.
     phase: f64,
     /// Rate minus true rate, s/s.
     frequency: f64,
-    /// A change of frequency still to come.
-    step: Option<(Timestamp<True>, f64)>,
+    /// Changes of frequency (s/s) still to come, the next one last.
+    steps: Vec<(Timestamp<True>, f64)>,
 }
 
 impl Oscillator {
     pub(crate) fn new(scenario: &OscillatorScenario, random: Random) -> Self {
-        let step = scenario.step_at_s.map(|at| {
-            let at = Timestamp::from_epoch(Duration::from_secs_f64(at));
-            (at, scenario.step_ppm * 1e-6)
-        });
+        let step = |step: FrequencyStep| {
+            let at = Timestamp::from_epoch(Duration::from_secs_f64(step.at_s));
+            (at, step.ppm * 1e-6)
+        };
+        let steps = scenario.steps().into_iter().rev().map(step).collect();
         Self {
             random,
             wander: scenario.wander,
+            white: scenario.white,
             now: Timestamp::EPOCH,
             phase: 0.0,
             frequency: scenario.frequency_ppm * 1e-6,
-            step,
+            steps,
         }
     }
 
     /// Lets true time pass; an earlier instant changes nothing.
     pub(crate) fn advance_to(&mut self, at: Timestamp<True>) {
-        if let Some((step_at, by)) = self.step
-            && at >= step_at
-        {
+        while let Some((step_at, by)) = self.steps.pop_if(|(step_at, _)| *step_at <= at) {
             self.walk((step_at - self.now).as_secs_f64());
             self.now = step_at.max(self.now);
             self.frequency += by;
-            self.step = None;
         }
         self.walk((at - self.now).as_secs_f64());
         self.now = self.now.max(at);
@@ -63,15 +66,18 @@ impl Oscillator {
     }
 
     /// The exact increments of an integrated random walk over `dt` seconds: frequency gains
-    /// w√dt·n₁, phase gains dt·f + w·dt^1.5·(n₁/2 + n₂/√12).
+    /// w√dt·n₁, phase gains dt·f + w·dt^1.5·(n₁/2 + n₂/√12), and s√dt·n₃ by white noise.
     fn walk(&mut self, dt: f64) {
         if dt <= 0.0 {
             return;
         }
+        let root = dt.sqrt();
         let (n1, n2) = (self.random.normal(), self.random.normal());
-        self.phase +=
-            dt * self.frequency + self.wander * dt * dt.sqrt() * (n1 / 2.0 + n2 / 12.0_f64.sqrt());
-        self.frequency += self.wander * dt.sqrt() * n1;
+        self.phase += dt * self.frequency + self.wander * dt * root * (n1 / 2.0 + n2 * INV_ROOT_12);
+        self.frequency += self.wander * root * n1;
+        if self.white > 0.0 {
+            self.phase += self.white * root * self.random.normal();
+        }
     }
 }
 
@@ -106,13 +112,35 @@ mod tests {
         let steps = OscillatorScenario {
             step_at_s: Some(10.0),
             step_ppm: 10.0,
+            step: vec![FrequencyStep {
+                at_s: 5.0,
+                ppm: -2.0,
+            }],
             frequency_ppm: 0.0,
             ..scenario(0.0)
         };
         let mut oscillator = Oscillator::new(&steps, Random::new(1, 0));
         oscillator.advance_to(at(20));
         let gained = (oscillator.read().since_epoch() - Duration::from_secs(20)).as_secs_f64();
-        assert!((gained - 100e-6).abs() < 1e-12, "{gained}");
+        assert!((gained - 70e-6).abs() < 1e-12, "{gained}");
+    }
+
+    #[test]
+    fn white_noise_has_the_allan_deviation_it_should() {
+        let noisy = OscillatorScenario {
+            white: 1e-9,
+            ..scenario(0.0)
+        };
+        let mut oscillator = Oscillator::new(&noisy, Random::new(1, 0));
+        let phases: Vec<f64> = (0..=20_000)
+            .map(|second| {
+                oscillator.advance_to(at(second));
+                (oscillator.read().since_epoch() - Duration::from_secs(second)).as_secs_f64()
+            })
+            .collect();
+        let square = |w: &[f64]| (w[2] - 2.0 * w[1] + w[0]).powi(2) / 2.0;
+        let variance = phases.windows(3).map(square).sum::<f64>() / 20_000.0;
+        assert!((variance.sqrt() / 1e-9 - 1.0).abs() < 0.05, "{variance}");
     }
 
     #[test]

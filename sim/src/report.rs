@@ -142,7 +142,10 @@ fn kalman_limit(scenario: &Scenario, sources: &[SourceReport]) -> Option<f64> {
     let ([source], [at_end]) = (scenario.source.as_slice(), sources) else {
         return None;
     };
-    let noise_s = source.path.offset_noise_s();
+    let noise_s = source
+        .path
+        .offset_noise_s()
+        .hypot(scenario.stamps.read_noise_s);
     let wander = scenario.oscillator.wander;
     (noise_s > 0.0 && wander > 0.0).then(|| SteadyState::new(noise_s, wander, at_end.poll_s).mean_s)
 }

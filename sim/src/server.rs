@@ -6,6 +6,7 @@ use clockwright_timebase::{Duration, Timestamp, Utc};
 use crate::True;
 use crate::random::Random;
 use crate::scenario::SourceScenario;
+use crate::server_clock::ServerClock;
 
 /// UTC at the start of every simulation: 2026-11-23 00:00:00.
 const START: Timestamp<Utc> = Timestamp::from_timespec(1_795_392_000, 0);
@@ -23,8 +24,9 @@ pub(crate) struct SimServer {
     machine: Server,
     buffer: Box<ReplyBuffer>,
     random: Random,
-    error: Duration,
+    clock: ServerClock,
     stratum: u8,
+    root_delay: Duration,
     root_dispersion: Duration,
 }
 
@@ -36,13 +38,16 @@ pub(crate) struct Answer {
 }
 
 impl SimServer {
-    pub(crate) fn new(scenario: &SourceScenario, random: Random) -> Self {
+    /// A server that draws its own numbers from `random`, and its clock's error from
+    /// `clock_random`.
+    pub(crate) fn new(scenario: &SourceScenario, random: Random, clock_random: Random) -> Self {
         Self {
             machine: Server::new(ServerConfig::default()),
             buffer: Box::default(),
             random,
-            error: Duration::from_secs_f64(scenario.error_s),
+            clock: ServerClock::new(scenario, clock_random),
             stratum: scenario.stratum,
+            root_delay: Duration::from_secs_f64(scenario.root_delay_s),
             root_dispersion: Duration::from_secs_f64(scenario.root_dispersion_s),
         }
     }
@@ -54,21 +59,22 @@ impl SimServer {
             leap: Leap::None,
             stratum: self.stratum,
             precision: -32,
-            root_delay: Duration::ZERO,
+            root_delay: self.root_delay,
             root_dispersion: self.root_dispersion,
             reference_id: ReferenceId(*b"SIM\0"),
             reference_time: utc(at),
         };
-        let shown = |at| utc(at) + self.error;
+        let received = utc(at) + self.clock.error_at(at);
         let (random, buffer) = (&mut self.random, &mut self.buffer);
         let reply = self
             .machine
-            .handle(request, shown(at), &system, random, buffer)
+            .handle(request, received, &system, random, buffer)
             .ok()?;
         let key = reply.tx_stamp_wanted();
-        let payload = reply.write(shown(departs)).to_vec();
+        let sent = utc(departs) + self.clock.error_at(departs);
+        let payload = reply.write(sent).to_vec();
         if let Some(key) = key {
-            self.machine.transmitted(key, utc(departs) + self.error);
+            self.machine.transmitted(key, sent);
         }
         Some(Answer { payload, departs })
     }

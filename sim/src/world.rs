@@ -7,10 +7,10 @@ use clockwright_timebase::{Duration, Timestamp};
 
 use crate::True;
 use crate::host::{Departure, Host};
-use crate::path::{Path, Way};
+use crate::path::Path;
 use crate::random::Random;
 use crate::report::{Recorder, Report, SourceReport};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Way};
 use crate::server::SimServer;
 
 /// Something on its way. Ordered by time, then by sequence, so that runs repeat exactly.
@@ -28,6 +28,16 @@ struct World {
     servers: Vec<(SimServer, Path)>,
     arrivals: BinaryHeap<Reverse<Arrival>>,
     sequence: u64,
+    /// Sources that come and go, the next one last.
+    changes: Vec<Change>,
+}
+
+/// A source comes or goes.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    at: Timestamp<True>,
+    source: usize,
+    comes: bool,
 }
 
 /// Runs a scenario to its end.
@@ -61,9 +71,10 @@ impl World {
             .zip(&scenario.source)
             .map(|(index, source)| {
                 let random = |kind| Random::new(scenario.seed, 100 + 10 * index + kind);
+                let outages = [scenario.outage.as_slice(), &source.outage].concat();
                 (
-                    SimServer::new(source, random(0)),
-                    Path::new(source.path.clone(), random(1)),
+                    SimServer::new(source, random(0), random(2)),
+                    Path::new(source.path.clone(), outages, random(1)),
                 )
             })
             .collect();
@@ -72,20 +83,27 @@ impl World {
             servers,
             arrivals: BinaryHeap::new(),
             sequence: 0,
+            changes: changes(scenario),
         }
     }
 
     fn next_event(&self) -> Option<Timestamp<True>> {
         let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
-        match (arrival, self.host.next_wake()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let change = self.changes.last().map(|change| change.at);
+        let events = [arrival, change, self.host.next_wake()];
+        events.into_iter().flatten().min()
     }
 
     /// Does what happens at `at`, the time of the next event.
     fn step(&mut self, at: Timestamp<True>) {
         self.host.advance_to(at);
+        while let Some(change) = self.changes.pop_if(|change| change.at <= at) {
+            if change.comes {
+                self.host.add_source(change.source);
+            } else {
+                self.host.remove_source(change.source);
+            }
+        }
         if self
             .arrivals
             .peek()
@@ -111,7 +129,7 @@ impl World {
             let Some((_, path)) = self.servers.get_mut(to) else {
                 continue;
             };
-            if let Some(delay) = path.carry(Way::There) {
+            if let Some(delay) = path.carry(Way::There, at) {
                 self.send(at + delay, to, true, payload);
             }
         }
@@ -124,7 +142,7 @@ impl World {
         let Some(answer) = server.answer(&arrival.payload, arrival.at) else {
             return;
         };
-        if let Some(delay) = path.carry(Way::Back) {
+        if let Some(delay) = path.carry(Way::Back, answer.departs) {
             let at = answer.departs + delay;
             self.send(at, arrival.source, false, answer.payload);
         }
@@ -142,15 +160,38 @@ impl World {
     }
 
     fn source_reports(&self, scenario: &Scenario) -> Vec<SourceReport> {
-        (0..scenario.source.len())
-            .filter_map(|index| {
-                let (state, reason) = self.host.source_reason(index)?;
-                Some(SourceReport {
-                    state: state.to_owned(),
-                    reason,
-                    poll_s: self.host.poll_s(index)?,
-                })
+        let absent = || SourceReport {
+            state: "absent".to_owned(),
+            reason: "the host is not told of it at that time".to_owned(),
+            poll_s: 0.0,
+        };
+        let report = |index| {
+            let (state, reason) = self.host.source_reason(index)?;
+            Some(SourceReport {
+                state: state.to_owned(),
+                reason,
+                poll_s: self.host.poll_s(index)?,
             })
+        };
+        (0..scenario.source.len())
+            .map(|index| report(index).unwrap_or_else(absent))
             .collect()
     }
+}
+
+/// When which sources come and go, the first one last.
+fn changes(scenario: &Scenario) -> Vec<Change> {
+    let at = |at_s| Timestamp::from_epoch(Duration::from_secs_f64(at_s));
+    let mut changes = Vec::new();
+    for (index, source) in scenario.source.iter().enumerate() {
+        changes.push((source.from_s, index, true));
+        changes.extend(source.until_s.map(|until_s| (until_s, index, false)));
+    }
+    changes.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+    let change = |(at_s, source, comes)| Change {
+        at: at(at_s),
+        source,
+        comes,
+    };
+    changes.into_iter().map(change).collect()
 }
