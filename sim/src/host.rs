@@ -45,7 +45,11 @@ struct AskedSource {
 
 impl Host {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let oscillator = Oscillator::new(&scenario.oscillator, Random::new(scenario.seed, 1));
+        let oscillator = Oscillator::new(
+            &scenario.oscillator,
+            &scenario.temperature,
+            Random::new(scenario.seed, 1),
+        );
         let random = Random::new(scenario.seed, 2);
         let now = oscillator.read();
         let initial_error = Duration::from_secs_f64(scenario.clock.initial_error_s);

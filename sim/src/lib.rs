@@ -21,7 +21,7 @@ pub use report::Report;
 pub use scenario::{
     Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,
     OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SourceScenario, Span,
-    StampScenario, Way, WayScenario,
+    StampScenario, TemperatureScenario, TemperatureStep, Way, WayScenario,
 };
 pub use world::run;
 

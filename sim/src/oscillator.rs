@@ -1,10 +1,11 @@
-//! An oscillator whose frequency performs a random walk, with white noise on top and steps.
+//! An oscillator whose frequency performs a random walk, with white noise on top, steps, and a
+//! temperature.
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::True;
 use crate::random::Random;
-use crate::scenario::{FrequencyStep, OscillatorScenario};
+use crate::scenario::{FrequencyStep, OscillatorScenario, TemperatureScenario};
 
 /// 1/√12.
 const INV_ROOT_12: f64 = 0.288_675_134_594_812_9;
@@ -20,17 +21,31 @@ pub(crate) struct Oscillator {
     phase: f64,
     /// Rate minus true rate, s/s.
     frequency: f64,
+    warmth: Option<Warmth>,
     /// Changes of frequency (s/s) still to come, the next one last.
     steps: Vec<(Timestamp<True>, f64)>,
 }
 
 impl Oscillator {
-    pub(crate) fn new(scenario: &OscillatorScenario, random: Random) -> Self {
+    pub(crate) fn new(
+        scenario: &OscillatorScenario,
+        temperature: &TemperatureScenario,
+        random: Random,
+    ) -> Self {
         let step = |step: FrequencyStep| {
             let at = Timestamp::from_epoch(Duration::from_secs_f64(step.at_s));
             (at, step.ppm * 1e-6)
         };
-        let steps = scenario.steps().into_iter().rev().map(step).collect();
+        let mut steps: Vec<_> = scenario.steps().into_iter().map(step).collect();
+        let warmth = Warmth::new(scenario, temperature);
+        if warmth.is_some() {
+            // Where the temperature bends, so that no interval of integration spans a bend.
+            steps.extend(temperature.step.iter().map(|bend| {
+                let at = Timestamp::from_epoch(Duration::from_secs_f64(bend.at_s));
+                (at, 0.0)
+            }));
+        }
+        steps.sort_by(|a, b| b.0.cmp(&a.0));
         Self {
             random,
             wander: scenario.wander,
@@ -38,6 +53,7 @@ impl Oscillator {
             now: Timestamp::EPOCH,
             phase: 0.0,
             frequency: scenario.frequency_ppm * 1e-6,
+            warmth,
             steps,
         }
     }
@@ -60,9 +76,14 @@ impl Oscillator {
 
     /// The true instant at which it will show `target`, if its rate stays; not before now.
     pub(crate) fn when(&self, target: Timestamp<Raw>) -> Timestamp<True> {
-        let remaining = (target - self.read()).as_secs_f64() / (1.0 + self.frequency);
+        let remaining = (target - self.read()).as_secs_f64() / (1.0 + self.frequency_now());
         // A nanosecond late rather than early: an event that comes too early would come again.
         self.now + Duration::from_secs_f64(remaining.max(0.0)) + Duration::from_nanos(1)
+    }
+
+    /// Rate minus true rate, with what the temperature does, s/s.
+    fn frequency_now(&self) -> f64 {
+        self.frequency + self.warmth.as_ref().map_or(0.0, |warmth| warmth.frequency)
     }
 
     /// The exact increments of an integrated random walk over `dt` seconds: frequency gains
@@ -78,12 +99,60 @@ impl Oscillator {
         if self.white > 0.0 {
             self.phase += self.white * root * self.random.normal();
         }
+        if let Some(warmth) = &mut self.warmth {
+            self.phase += warmth.gain_s(self.now.since_epoch().as_secs_f64(), dt);
+        }
+    }
+}
+
+/// What the temperature does to the frequency.
+#[derive(Debug)]
+struct Warmth {
+    temperature: TemperatureScenario,
+    /// s/s per K.
+    linear: f64,
+    /// s/s per K².
+    square: f64,
+    /// At the end of the last interval, s/s.
+    frequency: f64,
+}
+
+impl Warmth {
+    /// `None` if the temperature does nothing.
+    fn new(scenario: &OscillatorScenario, temperature: &TemperatureScenario) -> Option<Self> {
+        let mut warmth = Self {
+            temperature: temperature.clone(),
+            linear: scenario.ppm_per_k * 1e-6,
+            square: scenario.ppm_per_k2 * 1e-6,
+            frequency: 0.0,
+        };
+        warmth.frequency = warmth.frequency_at(0.0);
+        let matters = warmth.linear != 0.0 || warmth.square != 0.0;
+        matters.then_some(warmth)
+    }
+
+    fn frequency_at(&self, at_s: f64) -> f64 {
+        let above_k = self.temperature.above_mean_k(at_s);
+        above_k * (self.linear + self.square * above_k)
+    }
+
+    /// By how much the phase grows from `from_s` over `dt` seconds, s (Simpson's rule).
+    fn gain_s(&mut self, from_s: f64, dt: f64) -> f64 {
+        // A step that begins at `from_s` is already in the frequency there.
+        let begin = self.frequency_at(from_s);
+        let middle = self.frequency_at(from_s + dt / 2.0);
+        // Just before the end: a step that begins there belongs to the next interval.
+        let end_s = from_s + dt * (1.0 - 1e-12);
+        let end = self.frequency_at(end_s);
+        self.frequency = end;
+        dt * (begin + 4.0 * middle + end) / 6.0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::TemperatureStep;
 
     fn scenario(wander: f64) -> OscillatorScenario {
         OscillatorScenario {
@@ -93,13 +162,17 @@ mod tests {
         }
     }
 
+    fn oscillator(scenario: &OscillatorScenario, random: Random) -> Oscillator {
+        Oscillator::new(scenario, &TemperatureScenario::default(), random)
+    }
+
     fn at(secs: i64) -> Timestamp<True> {
         Timestamp::from_epoch(Duration::from_secs(secs))
     }
 
     #[test]
     fn without_wander_it_is_a_line() {
-        let mut oscillator = Oscillator::new(&scenario(0.0), Random::new(1, 0));
+        let mut oscillator = oscillator(&scenario(0.0), Random::new(1, 0));
         oscillator.advance_to(at(1000));
         let gained = (oscillator.read().since_epoch() - Duration::from_secs(1000)).as_secs_f64();
         assert!((gained - 0.05).abs() < 1e-12);
@@ -119,10 +192,52 @@ mod tests {
             frequency_ppm: 0.0,
             ..scenario(0.0)
         };
-        let mut oscillator = Oscillator::new(&steps, Random::new(1, 0));
+        let mut oscillator = oscillator(&steps, Random::new(1, 0));
         oscillator.advance_to(at(20));
         let gained = (oscillator.read().since_epoch() - Duration::from_secs(20)).as_secs_f64();
         assert!((gained - 70e-6).abs() < 1e-12, "{gained}");
+    }
+
+    #[test]
+    fn the_temperature_bends_its_phase() {
+        let bent = OscillatorScenario {
+            ppm_per_k: 0.5,
+            ppm_per_k2: 0.01,
+            frequency_ppm: 0.0,
+            ..scenario(0.0)
+        };
+        let temperature = TemperatureScenario {
+            swing_k: 4.0,
+            period_s: 1000.0,
+            step: vec![
+                TemperatureStep {
+                    at_s: 2000.0,
+                    by_k: 10.0,
+                    time_s: 0.0,
+                },
+                TemperatureStep {
+                    at_s: 2500.0,
+                    by_k: -10.0,
+                    time_s: 50.0,
+                },
+            ],
+            ..TemperatureScenario::default()
+        };
+        for tick in [1, 7, 20] {
+            let mut oscillator = Oscillator::new(&bent, &temperature, Random::new(1, 0));
+            (1..=3000 / tick).for_each(|n| oscillator.advance_to(at(n * tick)));
+            oscillator.advance_to(at(3000));
+            let gained = oscillator.read().since_epoch() - Duration::from_secs(3000);
+            // The sum of small rectangles.
+            let f = |s: f64| {
+                let k = temperature.above_mean_k(s);
+                0.5e-6 * k + 0.01e-6 * k * k
+            };
+            let expected = (0..3_000_000).map(|ms| f((f64::from(ms) + 0.5) * 1e-3) * 1e-3);
+            let expected = expected.sum::<f64>();
+            let off = gained.as_secs_f64() - expected;
+            assert!(off.abs() < 1e-8, "{tick} {off:e} of {expected:e}");
+        }
     }
 
     #[test]
@@ -131,7 +246,7 @@ mod tests {
             white: 1e-9,
             ..scenario(0.0)
         };
-        let mut oscillator = Oscillator::new(&noisy, Random::new(1, 0));
+        let mut oscillator = oscillator(&noisy, Random::new(1, 0));
         let phases: Vec<f64> = (0..=20_000)
             .map(|second| {
                 oscillator.advance_to(at(second));
@@ -148,7 +263,7 @@ mod tests {
         let (runs, seconds) = (400, 100);
         let mean_square = (0..runs)
             .map(|seed| {
-                let mut oscillator = Oscillator::new(&scenario(1e-9), Random::new(seed, 0));
+                let mut oscillator = oscillator(&scenario(1e-9), Random::new(seed, 0));
                 (1..=seconds).for_each(|s| oscillator.advance_to(at(s)));
                 let shown = oscillator.read().since_epoch() - Duration::from_secs(seconds);
                 (shown.as_secs_f64() - 50e-6 * 100.0).powi(2)

@@ -15,6 +15,10 @@ pub struct OscillatorScenario {
     /// White noise of its frequency: random walk of its phase, s per √s. It is the Allan deviation
     /// at 1 s.
     pub white: f64,
+    /// By how much it runs faster with each degree above the mean temperature, ppm/K.
+    pub ppm_per_k: f64,
+    /// By how much more, with the square of that, ppm/K²; about -0.04 for tuning-fork crystals.
+    pub ppm_per_k2: f64,
     /// When its frequency changes at once, s.
     pub step_at_s: Option<f64>,
     /// By how much, ppm.
@@ -29,6 +33,8 @@ impl Default for OscillatorScenario {
             frequency_ppm: 10.0,
             wander: 1e-9,
             white: 0.0,
+            ppm_per_k: 0.0,
+            ppm_per_k2: 0.0,
             step_at_s: None,
             step_ppm: 0.0,
             step: Vec::new(),
@@ -59,6 +65,14 @@ impl OscillatorScenario {
     pub(super) fn check(&self) -> Result<(), Trouble> {
         not_negative("wander", self.wander)?;
         not_negative("white", self.white)?;
+        for (key, value) in [
+            ("ppm_per_k", self.ppm_per_k),
+            ("ppm_per_k2", self.ppm_per_k2),
+        ] {
+            if !(-100.0..=100.0).contains(&value) {
+                return Err(Trouble::value(key, "between -100 and 100"));
+            }
+        }
         for step in self.steps() {
             not_negative("step.at_s", step.at_s)?;
             if !(-500.0..=500.0).contains(&step.ppm) {

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 mod host;
 mod path;
 mod source;
+mod temperature;
 
 pub use host::{ClockScenario, FrequencyStep, OscillatorScenario, StampScenario};
 pub use path::{Attack, Distribution, LossBurst, PathScenario, RouteChange, Way, WayScenario};
 pub use source::{ErrorChange, ErrorWander, SourceScenario};
+pub use temperature::{TemperatureScenario, TemperatureStep};
 
 pub(crate) use path::OneWay;
 
@@ -36,6 +38,8 @@ pub struct Scenario {
     pub converged_s: f64,
     /// The host's oscillator.
     pub oscillator: OscillatorScenario,
+    /// Its temperature.
+    pub temperature: TemperatureScenario,
     /// The host's clock.
     pub clock: ClockScenario,
     /// The host's stamps.
@@ -56,6 +60,7 @@ impl Default for Scenario {
             probe_s: 0.13,
             converged_s: 10e-6,
             oscillator: OscillatorScenario::default(),
+            temperature: TemperatureScenario::default(),
             clock: ClockScenario::default(),
             stamps: StampScenario::default(),
             outage: Vec::new(),
@@ -137,6 +142,7 @@ impl Scenario {
             return Err(Trouble::value("probe_s", "at least duration_s/1e8"));
         }
         self.oscillator.check()?;
+        self.temperature.check()?;
         self.stamps.check()?;
         for outage in &self.outage {
             outage.check("outage.until_s")?;
