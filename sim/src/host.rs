@@ -22,6 +22,31 @@ pub(crate) struct Departure {
     pub(crate) payload: Vec<u8>,
 }
 
+/// What the clock shows and says of itself at one instant.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look {
+    /// How far it is ahead of UTC, s.
+    pub(crate) error_s: f64,
+    /// How far it says it may be from UTC, s; `None` before it is synchronised.
+    pub(crate) bound_s: Option<f64>,
+    /// What it believes must be added to it, s.
+    pub(crate) offset_s: f64,
+    /// Standard deviations of its estimates of offset (s) and frequency (s/s).
+    pub(crate) sd: (f64, f64),
+    /// The index of the selected source, while it is synchronised.
+    pub(crate) selected: Option<usize>,
+    /// Its rate minus that of true time, s/s.
+    pub(crate) rate_error: f64,
+}
+
+impl Look {
+    /// How far the truth lies beyond the published bound, s; negative if within, `None` if there is
+    /// no bound.
+    pub(crate) fn broken_by_s(&self) -> Option<f64> {
+        self.bound_s.map(|bound_s| self.error_s.abs() - bound_s)
+    }
+}
+
 /// The host with its clock, its clients and its discipline.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -32,6 +57,8 @@ pub(crate) struct Host {
     random: Random,
     stamps: Stamps,
     pub(crate) exchanges: u64,
+    /// The sample just taken in: of which source, and how far UTC may be from it, s.
+    pub(crate) newest: Option<(usize, f64)>,
 }
 
 /// A source and, while the host asks it, its client.
@@ -74,6 +101,7 @@ impl Host {
             random,
             stamps: Stamps::new(&scenario.stamps, Random::new(scenario.seed, 3)),
             exchanges: 0,
+            newest: None,
         }
     }
 
@@ -107,15 +135,20 @@ impl Host {
         self.oscillator.advance_to(at);
     }
 
-    /// How far the clock is ahead of UTC at `at` (now), s.
-    pub(crate) fn true_error_s(&self, at: Timestamp<True>) -> f64 {
-        (self.reading().clock - utc(at)).as_secs_f64()
-    }
-
-    /// How far the host says it may be from UTC, s; `None` before it is synchronised.
-    pub(crate) fn bound_s(&self) -> Option<f64> {
-        let status = self.discipline.status(self.reading());
-        status.synchronized.then_some(status.error_bound_s)
+    /// What the clock shows and says of itself at `at` (now).
+    pub(crate) fn look(&self, at: Timestamp<True>) -> Look {
+        let reading = self.reading();
+        let status = self.discipline.status(reading);
+        let selected = status.selected.filter(|_| status.synchronized);
+        let rate = self.oscillator.frequency_now();
+        Look {
+            error_s: (reading.clock - utc(at)).as_secs_f64(),
+            bound_s: status.synchronized.then_some(status.error_bound_s),
+            offset_s: status.offset_s,
+            sd: (status.offset_sd_s, status.frequency_sd),
+            selected: selected.and_then(|id| usize::try_from(id.0).ok()),
+            rate_error: (1.0 + rate) * (1.0 + self.clock.frequency()) - 1.0,
+        }
     }
 
     /// What the host thinks of a source.
@@ -128,14 +161,15 @@ impl Host {
 
     /// The interval at which a source is asked, s.
     pub(crate) fn poll_s(&self, index: usize) -> Option<f64> {
-        Some(
-            self.sources
-                .get(index)?
-                .client
-                .as_ref()?
-                .poll()
-                .as_secs_f64(),
-        )
+        let client = self.sources.get(index)?.client.as_ref()?;
+        Some(client.poll().as_secs_f64())
+    }
+
+    /// The intervals at which all sources are asked.
+    pub(crate) fn polls(&self) -> impl Iterator<Item = Poll> + Clone {
+        self.sources
+            .iter()
+            .filter_map(|source| Some(source.client.as_ref()?.poll()))
     }
 
     /// When the host next wants to be woken.
@@ -223,6 +257,10 @@ impl Host {
         self.discipline
             .handle_sample(id_of(index), &sample, reading);
         self.carry_out();
+        let delays = (sample.delay + sample.upstream.root_delay).half();
+        let distance_s =
+            (delays + sample.upstream.root_dispersion + sample.uncertainty).as_secs_f64();
+        self.newest = Some((index, distance_s));
     }
 
     fn carry_out(&mut self) {

@@ -5,25 +5,32 @@
 //! the true error of the host's clock is known at every instant. The same scenario and seed give
 //! the same result on any machine.
 
+mod events;
+mod histogram;
 mod host;
+mod limit;
 mod oscillator;
 mod path;
 mod queue;
 mod random;
+mod recorder;
 mod report;
+mod root_distance;
 mod scenario;
+mod series;
 mod server;
 mod server_clock;
 mod stamps;
 mod world;
 
-pub use report::Report;
+pub use report::{EventReport, Report, SourceReport};
 pub use scenario::{
     Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,
     OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SourceScenario, Span,
     StampScenario, TemperatureScenario, TemperatureStep, Way, WayScenario,
 };
-pub use world::run;
+pub use series::{Selection, Series, SeriesPart};
+pub use world::{run, run_with_series};
 
 /// The world's own time, which no clock in it shows. Zero is the start.
 #[derive(Debug, Clone, Copy)]

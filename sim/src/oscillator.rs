@@ -1,6 +1,8 @@
 //! An oscillator whose frequency performs a random walk, with white noise on top, steps, and a
 //! temperature.
 
+use std::cmp::Reverse;
+
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::True;
@@ -45,7 +47,7 @@ impl Oscillator {
                 (at, 0.0)
             }));
         }
-        steps.sort_by(|a, b| b.0.cmp(&a.0));
+        steps.sort_by_key(|(at, _)| Reverse(*at));
         Self {
             random,
             wander: scenario.wander,
@@ -82,7 +84,7 @@ impl Oscillator {
     }
 
     /// Rate minus true rate, with what the temperature does, s/s.
-    fn frequency_now(&self) -> f64 {
+    pub(crate) fn frequency_now(&self) -> f64 {
         self.frequency + self.warmth.as_ref().map_or(0.0, |warmth| warmth.frequency)
     }
 

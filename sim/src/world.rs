@@ -9,8 +9,11 @@ use crate::True;
 use crate::host::{Departure, Host};
 use crate::path::Path;
 use crate::random::Random;
-use crate::report::{Recorder, Report, SourceReport};
+use crate::recorder::Recorder;
+use crate::report::{Report, SourceReport};
+use crate::root_distance::RootDistances;
 use crate::scenario::{Scenario, Way};
+use crate::series::Series;
 use crate::server::SimServer;
 
 /// Something on its way. Ordered by time, then by sequence, so that runs repeat exactly.
@@ -30,6 +33,7 @@ struct World {
     sequence: u64,
     /// Sources that come and go, the next one last.
     changes: Vec<Change>,
+    root_distances: RootDistances,
 }
 
 /// A source comes or goes.
@@ -42,21 +46,34 @@ struct Change {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario) -> Report {
+    run_and_record(scenario, None).0
+}
+
+/// Runs a scenario to its end, and gives its course in at most `parts` parts.
+pub fn run_with_series(scenario: &Scenario, parts: u32) -> (Report, Series) {
+    let (report, series) = run_and_record(scenario, Some(Series::new(scenario, parts)));
+    (
+        report,
+        series.unwrap_or_else(|| Series::new(scenario, parts)),
+    )
+}
+
+fn run_and_record(scenario: &Scenario, series: Option<Series>) -> (Report, Option<Series>) {
     let mut world = World::new(scenario);
-    let mut recorder = Recorder::new(scenario);
+    let mut recorder = Recorder::new(scenario, series);
     let end = Timestamp::from_epoch(Duration::from_secs_f64(scenario.duration_s));
     let probe = Duration::from_secs_f64(scenario.probe_s);
     let mut next_probe = Timestamp::EPOCH + probe;
+    let mut next_event = world.next_event();
     while next_probe <= end {
-        match world.next_event() {
-            Some(at) if at < next_probe => world.step(at),
+        match next_event {
+            Some(at) if at < next_probe => {
+                world.step(at);
+                world.note_sample(at, &mut recorder);
+                next_event = world.next_event();
+            }
             _ => {
-                world.host.advance_to(next_probe);
-                recorder.record(
-                    next_probe,
-                    world.host.true_error_s(next_probe),
-                    world.host.bound_s(),
-                );
+                world.probe(next_probe, &mut recorder);
                 next_probe += probe;
             }
         }
@@ -84,6 +101,7 @@ impl World {
             arrivals: BinaryHeap::new(),
             sequence: 0,
             changes: changes(scenario),
+            root_distances: RootDistances::new(scenario.source.len()),
         }
     }
 
@@ -102,6 +120,7 @@ impl World {
                 self.host.add_source(change.source);
             } else {
                 self.host.remove_source(change.source);
+                self.root_distances.forget(change.source);
             }
         }
         if self
@@ -122,6 +141,25 @@ impl World {
             let departures = self.host.receive(arrival.source, &arrival.payload);
             self.depart(at, departures);
         }
+    }
+
+    /// Looks at the clock right after a sample, if one has just been taken in.
+    fn note_sample(&mut self, at: Timestamp<True>, recorder: &mut Recorder<'_>) {
+        if let Some((source, distance_s)) = self.host.newest.take() {
+            let at_s = at.since_epoch().as_secs_f64();
+            let look = self.host.look(at);
+            self.root_distances.take(source, at_s, distance_s, look.sd);
+            recorder.sample(at_s, &look);
+        }
+    }
+
+    /// Looks at the clock.
+    fn probe(&mut self, at: Timestamp<True>, recorder: &mut Recorder<'_>) {
+        self.host.advance_to(at);
+        let at_s = at.since_epoch().as_secs_f64();
+        let look = self.host.look(at);
+        let root_distance_s = self.root_distances.bound_s(at_s, &look);
+        recorder.probe(at_s, &look, root_distance_s, self.host.polls());
     }
 
     fn depart(&mut self, at: Timestamp<True>, departures: Vec<Departure>) {

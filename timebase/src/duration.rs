@@ -93,9 +93,19 @@ impl Duration {
     pub fn as_secs_f64(self) -> f64 {
         // Whole seconds and rest apart, so that a large whole part costs the rest no digits
         // before the final addition.
-        let whole = self.0.div_euclid(PER_SEC);
-        let rest = self.0.rem_euclid(PER_SEC);
-        whole as f64 + rest as f64 / PER_SEC as f64
+        let (whole, rest) = if let Ok(nanos) = i64::try_from(self.0 >> 32) {
+            // Nearly always: division of 64 bits takes a tenth of the time of 128.
+            let below_nano = self.0 & (PER_NANO - 1);
+            let nanos_of_rest = nanos.rem_euclid(1_000_000_000);
+            let rest = (i128::from(nanos_of_rest) << 32) | below_nano;
+            (nanos.div_euclid(1_000_000_000) as f64, rest)
+        } else {
+            (
+                self.0.div_euclid(PER_SEC) as f64,
+                self.0.rem_euclid(PER_SEC),
+            )
+        };
+        whole + rest as f64 / PER_SEC as f64
     }
 
     /// The magnitude.

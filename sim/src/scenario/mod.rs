@@ -36,6 +36,8 @@ pub struct Scenario {
     pub probe_s: f64,
     /// The error below which the clock counts as converged, s.
     pub converged_s: f64,
+    /// The error below which the clock counts as recovered from an event, s.
+    pub recovered_s: f64,
     /// The host's oscillator.
     pub oscillator: OscillatorScenario,
     /// Its temperature.
@@ -59,6 +61,7 @@ impl Default for Scenario {
             settle_s: 600.0,
             probe_s: 0.13,
             converged_s: 10e-6,
+            recovered_s: 100e-9,
             oscillator: OscillatorScenario::default(),
             temperature: TemperatureScenario::default(),
             clock: ClockScenario::default(),
@@ -132,6 +135,7 @@ impl Scenario {
         positive("duration_s", self.duration_s)?;
         positive("probe_s", self.probe_s)?;
         positive("converged_s", self.converged_s)?;
+        positive("recovered_s", self.recovered_s)?;
         positive("max_slew_ppm", self.clock.max_slew_ppm)?;
         not_negative("settle_s", self.settle_s)?;
         not_negative("step_above_s", self.clock.step_above_s)?;
