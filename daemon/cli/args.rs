@@ -220,6 +220,12 @@ pub struct SimArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw true error, bound and events into this file (SVG)
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// Write the course of true error and bound into this file (JSON)
+    #[arg(long, value_name = "FILE.json")]
+    pub series: Option<PathBuf>,
     /// Random seed, instead of the scenario's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -72,8 +72,8 @@ impl Watch {
         }
     }
 
-    /// Notes the true error (s) at an instant.
-    pub(crate) fn note(&mut self, at_s: f64, error_s: f64) {
+    /// Notes the true error (s) at an instant, and whether it is beyond the bound.
+    pub(crate) fn note(&mut self, at_s: f64, error_s: f64, is_broken: bool) {
         while let Some((event_s, what)) = self.to_come.pop_if(|(event_s, _)| *event_s <= at_s) {
             self.close();
             self.last_above_s = event_s;
@@ -83,6 +83,8 @@ impl Watch {
                 what,
                 peak_s: 0.0,
                 recovery_s: None,
+                violations: 0,
+                last_violation_s: None,
             });
         }
         if let Some(report) = self.reports.last_mut() {
@@ -90,6 +92,10 @@ impl Watch {
             self.is_above = error_s.abs() > self.recovered_s;
             if self.is_above {
                 self.last_above_s = at_s;
+            }
+            if is_broken {
+                report.violations += 1;
+                report.last_violation_s = Some(at_s - report.at_s);
             }
         }
     }
@@ -129,11 +135,16 @@ mod tests {
             (15.0, 0.5e-6),
             (22.0, 8e-6),
         ] {
-            watch.note(at_s, error_s);
+            watch.note(at_s, error_s, at_s < 12.0);
         }
         let reports = watch.reports();
         let told: Vec<_> = reports.iter().map(|r| (r.peak_s, r.recovery_s)).collect();
         assert_eq!(told, [(3e-6, Some(3.0)), (8e-6, None)]);
+        let violations: Vec<_> = reports
+            .iter()
+            .map(|report| (report.violations, report.last_violation_s))
+            .collect();
+        assert_eq!(violations, [(1, Some(1.0)), (0, None)]);
         assert_eq!(reports[1].what, "all sources back");
     }
 }

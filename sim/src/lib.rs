@@ -5,12 +5,14 @@
 //! the true error of the host's clock is known at every instant. The same scenario and seed give
 //! the same result on any machine.
 
+mod axis;
 mod events;
 mod histogram;
 mod host;
 mod limit;
 mod oscillator;
 mod path;
+mod plot;
 mod queue;
 mod random;
 mod recorder;
@@ -23,6 +25,7 @@ mod server_clock;
 mod stamps;
 mod world;
 
+pub use plot::plot;
 pub use report::{EventReport, Report, SourceReport};
 pub use scenario::{
     Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,

@@ -120,8 +120,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn note(&mut self, at_s: f64, look: &Look, broken_by_s: Option<f64>) {
-        self.watch.note(at_s, look.error_s);
-        if let Some(by_s) = broken_by_s.filter(|by_s| *by_s > 0.0) {
+        let broken_by_s = broken_by_s.filter(|by_s| *by_s > 0.0);
+        self.watch.note(at_s, look.error_s, broken_by_s.is_some());
+        if let Some(by_s) = broken_by_s {
             self.first_violation_s.get_or_insert(at_s);
             self.worst_violation_s = self.worst_violation_s.max(by_s);
         }

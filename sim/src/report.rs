@@ -66,6 +66,10 @@ pub struct EventReport {
     /// How long after it the true error was last above `recovered_s`, s: 0 if never; null if it
     /// still was when the next event came, or the end.
     pub recovery_s: Option<f64>,
+    /// How often until the next event the bound did not contain the true error.
+    pub violations: u64,
+    /// How long after the event it last did not, s.
+    pub last_violation_s: Option<f64>,
 }
 
 /// A source at the end of a scenario.
