@@ -58,7 +58,19 @@ impl Duration {
         reason = "float to integer casts saturate, as documented"
     )]
     pub fn from_secs_f64(secs: f64) -> Self {
-        Self((secs * PER_SEC as f64).round() as i128)
+        let units = secs * PER_SEC as f64;
+        // Up to two seconds, nearly always: 64 bits are converted at once, 128 by a function.
+        // From 2^52 on a float is a whole number.
+        if units.abs() < (1_u64 << 52) as f64 {
+            let whole = units as i64;
+            let rest = units - whole as f64;
+            let away = i64::from(rest >= 0.5) - i64::from(rest <= -0.5);
+            Self(i128::from(whole + away))
+        } else if units.abs() < (1_u64 << 62) as f64 {
+            Self(i128::from(units as i64))
+        } else {
+            Self(units as i128)
+        }
     }
 
     /// In units of 2⁻³² ns.
@@ -251,6 +263,22 @@ mod tests {
         fn ntp_fractions_round_trip(fractions in any::<i64>()) {
             let there = Duration::from_ntp_fractions(fractions);
             prop_assert_eq!(there.as_ntp_fractions(), i128::from(fractions));
+        }
+
+        #[test]
+        fn seconds_are_rounded_to_the_nearest_unit(exponent in -95i32..40, part in -2f64..2.0) {
+            let secs = part * f64::from(exponent).exp2();
+            let units = Duration::from_secs_f64(secs).as_units();
+            prop_assert_eq!((units as f64).to_bits(), (0.0 + (secs * PER_SEC as f64).round()).to_bits());
+        }
+
+        #[test]
+        fn seconds_are_those_of_exact_division(units in any::<i128>(), shift in 0u32..127) {
+            let units = units >> shift;
+            let (whole, rest) = (units.div_euclid(PER_SEC), units.rem_euclid(PER_SEC));
+            let expected = whole as f64 + rest as f64 / PER_SEC as f64;
+            let secs = Duration::from_units(units).as_secs_f64();
+            prop_assert_eq!(secs.to_bits(), expected.to_bits());
         }
 
         #[test]
