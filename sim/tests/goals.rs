@@ -1,0 +1,98 @@
+//! What the discipline promises, in figures: medians over five seeds, in virtual time.
+//!
+//! Each test is one line of the promises; the tables of docs/benchmarks.md say by how much they
+//! are kept.
+
+use clockwright_discipline::Covariance;
+use clockwright_sim::{Report, Scenario, run};
+
+fn scenario(text: &str) -> Scenario {
+    Scenario::parse(text).expect("the scenarios that come with the project are valid")
+}
+
+fn with_seeds(scenario: &Scenario, seeds: u64) -> Vec<Report> {
+    let with_seed = |seed| Scenario {
+        seed,
+        ..scenario.clone()
+    };
+    (1..=seeds).map(|seed| run(&with_seed(seed))).collect()
+}
+
+/// The median over five seeds of something in the report.
+fn median(scenario: &Scenario, of: impl Fn(&Report) -> f64) -> f64 {
+    let mut values: Vec<f64> = with_seeds(scenario, 5).iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[2]
+}
+
+fn rms_s(text: &str) -> f64 {
+    median(&scenario(text), |report| report.rms_s)
+}
+
+#[test]
+fn every_row_of_the_design_is_better_than_the_best_peer() {
+    let rows = [
+        (include_str!("../scenarios/ideal-10ns.toml"), 7.6e-9),
+        (include_str!("../scenarios/ideal-10ns-quiet.toml"), 4.7e-9),
+        (include_str!("../scenarios/ideal-50ns.toml"), 25.0e-9),
+        (include_str!("../scenarios/ideal-50ns-quiet.toml"), 13.0e-9),
+        (include_str!("../scenarios/ideal-10ns-16hz.toml"), 2.6e-9),
+        (include_str!("../scenarios/lan-1us.toml"), 125e-9),
+        (include_str!("../scenarios/lan.toml"), 1.05e-6),
+        (include_str!("../scenarios/lan-default-poll.toml"), 5.1e-6),
+        (include_str!("../scenarios/falseticker.toml"), 26e-6),
+    ];
+    for (text, best_peer_s) in rows {
+        let rms_s = rms_s(text);
+        assert!(rms_s < best_peer_s, "{}: {rms_s:e}", scenario(text).name);
+    }
+}
+
+#[test]
+fn half_of_the_packets_queued_leaves_100_ns() {
+    let rms_s = rms_s(include_str!("../scenarios/congestion-50.toml"));
+    assert!(rms_s < 100e-9, "{rms_s:e}");
+}
+
+#[test]
+fn a_step_of_10_ppm_peaks_below_30_us_and_is_over_after_4_s() {
+    let step = scenario(include_str!("../scenarios/frequency-step.toml"));
+    let peak_s = median(&step, |report| report.events[0].peak_s);
+    let recovery_s = median(&step, |report| {
+        report.events[0].recovery_s.unwrap_or(f64::INFINITY)
+    });
+    assert!(peak_s < 30e-6, "{peak_s:e}");
+    assert!(recovery_s < 4.0, "{recovery_s}");
+}
+
+/// The standard deviation of the phase, s, `dt` seconds after the last of many measurements of
+/// noise `noise_s` a second apart: what an estimator errs by that knows noise and wander.
+fn perfect_holdover_s(noise_s: f64, wander: f64, dt: f64) -> f64 {
+    let r = noise_s * noise_s;
+    let first = Covariance {
+        phase: r,
+        cross: 0.0,
+        frequency: 1e-10,
+    };
+    let settled = (0..3600).fold(first, |after, _| after.after(1.0, wander).measured(r).1);
+    settled.after(dt, wander).phase.sqrt()
+}
+
+#[test]
+fn half_an_hour_without_servers_costs_a_fifth_more_than_it_must() {
+    let mut holdover = scenario(include_str!("../scenarios/holdover.toml"));
+    // Only the end of the outage is looked at.
+    holdover.duration_s = holdover.outage[0].until_s;
+    holdover.settle_s = holdover.duration_s - 1.0;
+    holdover.probe_s = 1.0;
+    let reports = with_seeds(&holdover, 60);
+    let squares = reports.iter().map(|report| report.rms_s * report.rms_s);
+    let rms_s = (squares.sum::<f64>() / 60.0).sqrt();
+    let noise_s = 10e-9 / 2_f64.sqrt();
+    let perfect_s = perfect_holdover_s(noise_s, holdover.oscillator.wander, 1800.0);
+    // Sixty seeds know a deviation to a tenth.
+    assert!(rms_s < 1.2 * 1.1 * perfect_s, "{rms_s:e} {perfect_s:e}");
+    assert!(rms_s > perfect_s / 1.3, "{rms_s:e} is better than can be");
+    let broken = |report: &Report| report.bound_violations + report.sample_violations;
+    assert_eq!(reports.iter().map(broken).sum::<u64>(), 0);
+}
