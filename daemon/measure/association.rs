@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use clockwright_ntp::nts::Session;
 use clockwright_ntp::{
-    Action, Client, ClientConfig, Exchange, KissCode, PortPolicy, PtpUse, Rejection, Request,
-    Transport, TxToken, over_ptp,
+    Action, Client, ClientConfig, Exchange, Foreseen, KissCode, PortPolicy, PtpUse, Rejection,
+    Request, Transport, TxToken, over_ptp,
 };
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{Message, Options, QueueItem, Transmit, TxId, TxStamp};
@@ -28,6 +28,8 @@ const ROUNDS: usize = 16;
 pub enum Event {
     /// An exchange is complete and believed.
     Exchange(Exchange),
+    /// What the exchange of the newest reply is likely to be.
+    Foreseen(Foreseen),
     /// The server answered with a kiss code.
     Kiss(KissCode),
     /// A reply was believed, but what it completes is of no use.
@@ -413,6 +415,7 @@ impl Association {
                 },
                 Action::EstablishKeys => self.report(Event::KeysWanted),
                 Action::Exchange(exchange) => self.report(Event::Exchange(exchange)),
+                Action::Foreseen(foreseen) => self.report(Event::Foreseen(foreseen)),
                 Action::Kiss(code) => self.report(Event::Kiss(code)),
                 Action::Unusable(rejection) => self.report(Event::Unusable(rejection)),
                 Action::Reachable(reachable) => self.report(Event::Reachable(reachable)),

@@ -388,7 +388,7 @@ impl<'p> Inquiry<'p> {
                 }
                 // All cookies are used up: none of that many requests was answered.
                 Event::KeysWanted => silenced = true,
-                Event::Reachable(_) | Event::Doubted(_) => {}
+                Event::Foreseen(_) | Event::Reachable(_) | Event::Doubted(_) => {}
             }
         }
         silenced

@@ -27,6 +27,10 @@ impl Daemon {
                 self.take_exchange(id, &exchange);
                 return;
             }
+            Event::Foreseen(foreseen) => {
+                self.take_foreseen(id, &foreseen);
+                return;
+            }
             Event::Reachable(reachable) => {
                 self.handle_reachability(id, reachable);
                 return;
@@ -76,7 +80,7 @@ impl Daemon {
                     );
                 }
             }
-            Event::Exchange(_) | Event::Reachable(_) | Event::KeysWanted => {}
+            Event::Exchange(_) | Event::Foreseen(_) | Event::Reachable(_) | Event::KeysWanted => {}
         }
     }
 

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clockwright_discipline::{
-    self as discipline, Action, ClockReading, Reason, Sample, SourceId, State, Upstream, Verdict,
+    self as discipline, Action, ClockReading, Fresh, Reason, Sample, SourceId, State, Upstream,
+    Verdict,
 };
-use clockwright_ntp::{Exchange, Leap, ReferenceId};
+use clockwright_ntp::{Exchange, Foreseen, Leap, ReferenceId};
 use clockwright_sys::adjust::Announcement;
 use clockwright_timebase::Duration;
 use tracing::{debug, error, info, warn};
@@ -29,18 +30,11 @@ impl Daemon {
     /// Takes in a completed exchange.
     pub(super) fn take_exchange(&mut self, id: SourceId, exchange: &Exchange) {
         let reading = self.clock.read_steady();
-        let measured = exchange.measure(reading.clock.max(EARLIEST));
-        let sample = Sample {
-            at: measured.at,
-            offset: measured.offset,
-            delay: measured.delay,
-            uncertainty: measured.uncertainty,
-            upstream: upstream(exchange),
-        };
+        let sample = sample_of(exchange, reading);
         let Some(member) = self.sources.member_mut(id) else {
             return;
         };
-        member.last = Some((*exchange, measured.delay));
+        member.last = Some((*exchange, sample.delay));
         member.kiss = None;
         member.refused = None;
         let in_doubt = member.is_in_doubt();
@@ -51,6 +45,18 @@ impl Daemon {
         if in_doubt && !self.was_synchronized {
             self.judge_certificates();
         }
+    }
+
+    /// Takes in what the newest exchange is likely to be.
+    pub(super) fn take_foreseen(&mut self, id: SourceId, foreseen: &Foreseen) {
+        let reading = self.clock.read_steady();
+        let fresh = Fresh {
+            sample: sample_of(&foreseen.exchange, reading),
+            deviation_s: foreseen.deviation.as_secs_f64(),
+        };
+        self.discipline.handle_fresh(id, &fresh, reading);
+        self.carry_out();
+        self.tell();
     }
 
     /// Takes in a sample, and does what follows from it. `interleaved` is said of an exchange.
@@ -266,6 +272,18 @@ impl Daemon {
             discipline::Leap::Delete => Leap::Delete,
         };
         About::new(status, reading, reference_id, leap, self.precision)
+    }
+}
+
+/// What an exchange says of the clock.
+fn sample_of(exchange: &Exchange, reading: ClockReading) -> Sample {
+    let measured = exchange.measure(reading.clock.max(EARLIEST));
+    Sample {
+        at: measured.at,
+        offset: measured.offset,
+        delay: measured.delay,
+        uncertainty: measured.uncertainty,
+        upstream: upstream(exchange),
     }
 }
 

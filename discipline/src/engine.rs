@@ -10,6 +10,7 @@ use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
 use crate::filter::{LEAST_DRIFT, Prior, Verdict};
+use crate::fresh::Fresh;
 use crate::orphan;
 use crate::part::{Reason, State};
 use crate::pi::Loop;
@@ -193,6 +194,8 @@ pub struct Discipline {
     pi: Loop,
     reference: Option<Reference>,
     updates: u32,
+    /// Between the last two updates that were not at the same instant, s.
+    interval_s: f64,
     actions: VecDeque<Action>,
 }
 
@@ -208,6 +211,7 @@ impl Discipline {
             pi: Loop::new(frequency, config.max_slew),
             reference: None,
             updates: 0,
+            interval_s: 0.0,
             actions: VecDeque::from([Action::SetFrequency { frequency }]),
         }
     }
@@ -303,6 +307,30 @@ impl Discipline {
         self.adapt_poll(id, verdict);
         self.judge_sources(reading.raw);
         if self.sources.get(&id).is_some_and(Source::is_believed) {
+            self.updates = self.updates.saturating_add(1);
+            self.update_clock(reading);
+        }
+        Some(verdict)
+    }
+
+    /// Takes in the newest exchange with a source before it is complete (interleaved mode), until
+    /// the next complete one comes; `reading` as for [`handle_sample`](Self::handle_sample).
+    pub fn handle_fresh(
+        &mut self,
+        id: SourceId,
+        fresh: &Fresh,
+        reading: ClockReading,
+    ) -> Option<Verdict> {
+        let orphan = self.orphan;
+        let source = self.sources.get_mut(&id)?;
+        if orphan.is_some_and(|orphan| source.has_another_clock(&fresh.sample, orphan)) {
+            return None;
+        }
+        let verdict = source.filter.foresee(fresh);
+        if verdict == Verdict::Suspect {
+            self.widen_bound(id, reading.raw);
+        }
+        if verdict == Verdict::Accepted && self.sources.get(&id).is_some_and(Source::is_believed) {
             self.update_clock(reading);
         }
         Some(verdict)
@@ -510,28 +538,23 @@ impl Discipline {
             return;
         };
         self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
-        let since_last = self.reference.map(|last| now - last.estimate.at);
+        if let Some(last) = self.reference.filter(|last| last.estimate.at < now) {
+            self.interval_s = (now - last.estimate.at).as_secs_f64();
+        }
         self.reference = Some(reference);
         let offset = reference.estimate.offset - reading.ahead_of_raw();
         let frequency = reference.estimate.frequency;
-        let may_step = self.updates < self.config.step.first;
-        self.updates = self.updates.saturating_add(1);
+        let may_step = self.updates <= self.config.step.first;
         if may_step && offset.abs() > self.config.step.above {
             self.actions.push_back(Action::Step { by: offset });
-            self.correct(now, 0.0, frequency, since_last);
+            self.correct(now, 0.0, frequency);
         } else {
-            self.correct(now, offset.as_secs_f64(), frequency, since_last);
+            self.correct(now, offset.as_secs_f64(), frequency);
         }
     }
 
-    fn correct(
-        &mut self,
-        now: Timestamp<Raw>,
-        offset_s: f64,
-        frequency: f64,
-        since_last: Option<Duration>,
-    ) {
-        let interval_s = since_last.map_or(0.0, Duration::as_secs_f64);
+    fn correct(&mut self, now: Timestamp<Raw>, offset_s: f64, frequency: f64) {
+        let interval_s = self.interval_s;
         let correction = self.pi.correct(now, offset_s, frequency, interval_s);
         self.actions.push_back(Action::SetFrequency {
             frequency: correction.frequency,

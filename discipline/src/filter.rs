@@ -10,6 +10,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 use crate::bank::Bank;
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
+use crate::fresh::{Fresh, Level};
 use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
 use crate::sample::{Sample, Upstream};
@@ -60,6 +61,10 @@ pub(crate) struct Prior {
 pub struct SourceFilter {
     prior: Prior,
     track: Option<Track>,
+    /// The estimate that has taken in the newest exchange before it is complete, and the instant
+    /// it is of.
+    ahead: Option<(Timestamp<Raw>, Kalman)>,
+    level: Level,
     floor: DelayFloor,
     suspect: Option<bool>,
     /// By how much the suspect sample contradicts the estimate, s; 0 if none is pending.
@@ -88,6 +93,8 @@ impl SourceFilter {
         Self {
             prior,
             track: None,
+            ahead: None,
+            level: Level::default(),
             floor: DelayFloor::default(),
             suspect: None,
             doubt_s: 0.0,
@@ -102,6 +109,7 @@ impl SourceFilter {
     /// Takes in a sample.
     pub fn update(&mut self, sample: &Sample) -> Verdict {
         let delay = sample.delay.as_secs_f64().max(0.0);
+        self.ahead = None;
         let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
             4.0 * SUSPECT_SIGMAS * track.bank.hypothesis().noise_s()
         });
@@ -131,17 +139,52 @@ impl SourceFilter {
         }
         if verdict != Verdict::Suspect {
             track.take(sample, excess);
+            self.level.note(delay);
         }
         self.note(sample, delay, explained);
         verdict
     }
 
+    /// Takes in the newest exchange before it is complete (see `fresh.rs`), until the next complete
+    /// one comes.
+    pub(crate) fn foresee(&mut self, fresh: &Fresh) -> Verdict {
+        self.ahead = None;
+        let Some(track) = self.track.as_ref().filter(|_| self.count >= LEARNING) else {
+            return Verdict::First;
+        };
+        let sample = &fresh.sample;
+        let dt = (sample.at - track.at).as_secs_f64();
+        if dt <= 0.0 {
+            return Verdict::OutOfOrder;
+        }
+        let hypothesis = track.bank.hypothesis();
+        let excess = self
+            .floor
+            .floor()
+            .map_or(0.0, |floor| (sample.delay.as_secs_f64() - floor).max(0.0));
+        let Some(weighed) = fresh.weigh(hypothesis, self.level, excess) else {
+            return Verdict::First;
+        };
+        let mut state = *track.bank.state();
+        state.predict(dt, hypothesis.wander());
+        let innovation =
+            (sample.offset - track.origin).as_secs_f64() + weighed.change - state.phase;
+        let expected = (state.covariance.phase + weighed.variance).sqrt();
+        if innovation.abs() > SUSPECT_SIGMAS * expected + excess / 2.0 {
+            self.doubt_s = self.doubt_s.max(innovation.abs());
+            return Verdict::Suspect;
+        }
+        state.update(innovation, weighed.variance);
+        self.ahead = Some((sample.at, state));
+        Verdict::Accepted
+    }
+
     /// The estimate as of the newest sample.
     pub fn estimate(&self) -> Option<SourceEstimate> {
         let track = self.track.as_ref()?;
-        let state = track.bank.state();
+        let (at, state) = self.ahead.unwrap_or((track.at, *track.bank.state()));
         Some(SourceEstimate {
-            at: track.at,
+            at,
             offset: track.origin + Duration::from_secs_f64(state.phase),
             frequency: state.frequency.clamp(-MAX_FREQUENCY, MAX_FREQUENCY),
             covariance: state.covariance,

@@ -107,6 +107,11 @@ impl Hypothesis {
         self.noise_s().powi(2) + (self.excess.weight() * excess_s).powi(2)
     }
 
+    /// Does the round trip's excess over the floor say anything about the offset?
+    pub(crate) fn looks_at_delay(self) -> bool {
+        self.excess != Excess::Unrelated
+    }
+
     /// The grid's neighbours: noise or wander one step off, or far off.
     pub(crate) fn neighbours(self) -> impl Iterator<Item = Self> {
         NEIGHBOURS

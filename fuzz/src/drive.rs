@@ -268,6 +268,10 @@ impl Driver {
                 Action::Kiss(kiss) => assert!(self.trusted || kiss == KissCode::NtsNak),
                 Action::EstablishKeys => assert!(self.secured),
                 Action::Unusable(rejection) => assert!(!rejection.to_string().is_empty()),
+                Action::Foreseen(foreseen) => {
+                    assert!(self.trusted, "believed nobody");
+                    assert!(!foreseen.deviation.is_negative());
+                }
                 Action::Reachable(_) => {}
             }
         }

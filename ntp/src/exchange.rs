@@ -40,6 +40,17 @@ pub struct Exchange {
     pub residence: Option<Residence>,
 }
 
+/// An exchange whose reply is here while the server has not said yet when it left (interleaved mode,
+/// RFC 9769 section 2): `t3` is foreseen from what the server usually takes. The [`Exchange`]
+/// itself follows with the server's next reply, and replaces this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What the exchange is likely to be.
+    pub exchange: Exchange,
+    /// The standard deviation of `t3`; half of it is in the offset, all of it in the delay.
+    pub deviation: Duration,
+}
+
 /// How long transparent clocks on the way say that they kept the packets of an exchange. Nothing
 /// protects what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub use client::{
     PtpUse, Rejection, Request, Stamps, Transport, TxToken,
 };
 pub use entropy::Entropy;
-pub use exchange::{Exchange, Measurement, Residence};
+pub use exchange::{Exchange, Foreseen, Measurement, Residence};
 pub use packet::{Header, KissCode, Leap, Mode, ReferenceId};
 pub use server::{
     ABOUT, Dropped, Received, Reply, ReplyBuffer, Server, ServerConfig, ServerStatistics,

@@ -1,10 +1,10 @@
 //! The simulated host: the daemon's state machines, put together as the daemon does it.
 
 use clockwright_discipline::{
-    Action as ClockAction, ClockReading, Config, Discipline, Learnt, Sample, SourceId,
+    Action as ClockAction, ClockReading, Config, Discipline, Fresh, Learnt, Sample, SourceId,
     SourceOptions, Standing, StepPolicy, Upstream, VirtualClock,
 };
-use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, PortPolicy};
+use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, Foreseen, PortPolicy};
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::True;
@@ -232,6 +232,7 @@ impl Host {
                     departures.push(Departure { to: index, payload });
                 }
                 Some(Action::Exchange(exchange)) => self.take(index, &exchange),
+                Some(Action::Foreseen(foreseen)) => self.take_foreseen(index, &foreseen),
                 Some(_) => {}
             }
         }
@@ -240,20 +241,7 @@ impl Host {
     fn take(&mut self, index: usize, exchange: &Exchange) {
         self.exchanges += 1;
         let reading = self.reading();
-        let measurement = exchange.measure(reading.clock);
-        let sample = Sample {
-            at: measurement.at,
-            offset: measurement.offset,
-            delay: measurement.delay,
-            uncertainty: measurement.uncertainty,
-            upstream: Upstream {
-                stratum: exchange.stratum,
-                root_delay: exchange.root_delay,
-                root_dispersion: exchange.root_dispersion,
-                reference_id: exchange.reference_id.0,
-                ..Upstream::default()
-            },
-        };
+        let sample = sample_of(exchange, reading);
         self.discipline
             .handle_sample(id_of(index), &sample, reading);
         self.carry_out();
@@ -261,6 +249,16 @@ impl Host {
         let distance_s =
             (delays + sample.upstream.root_dispersion + sample.uncertainty).as_secs_f64();
         self.newest = Some((index, distance_s));
+    }
+
+    fn take_foreseen(&mut self, index: usize, foreseen: &Foreseen) {
+        let reading = self.reading();
+        let fresh = Fresh {
+            sample: sample_of(&foreseen.exchange, reading),
+            deviation_s: foreseen.deviation.as_secs_f64(),
+        };
+        self.discipline.handle_fresh(id_of(index), &fresh, reading);
+        self.carry_out();
     }
 
     fn carry_out(&mut self) {
@@ -289,6 +287,23 @@ impl Host {
             raw,
             clock: self.clock.read(raw),
         }
+    }
+}
+
+fn sample_of(exchange: &Exchange, reading: ClockReading) -> Sample {
+    let measurement = exchange.measure(reading.clock);
+    Sample {
+        at: measurement.at,
+        offset: measurement.offset,
+        delay: measurement.delay,
+        uncertainty: measurement.uncertainty,
+        upstream: Upstream {
+            stratum: exchange.stratum,
+            root_delay: exchange.root_delay,
+            root_dispersion: exchange.root_dispersion,
+            reference_id: exchange.reference_id.0,
+            ..Upstream::default()
+        },
     }
 }
 

@@ -10,8 +10,6 @@ use crate::server_clock::ServerClock;
 
 /// UTC at the start of every simulation: 2026-11-23 00:00:00.
 const START: Timestamp<Utc> = Timestamp::from_timespec(1_795_392_000, 0);
-/// Time from the arrival of a request to the departure of its reply.
-const TURNAROUND: Duration = Duration::from_micros(12);
 
 /// UTC at an instant of true time.
 pub(crate) fn utc(at: Timestamp<True>) -> Timestamp<Utc> {
@@ -28,6 +26,8 @@ pub(crate) struct SimServer {
     stratum: u8,
     root_delay: Duration,
     root_dispersion: Duration,
+    turnaround_s: f64,
+    turnaround_jitter_s: f64,
 }
 
 /// What the server sends and when.
@@ -49,12 +49,23 @@ impl SimServer {
             stratum: scenario.stratum,
             root_delay: Duration::from_secs_f64(scenario.root_delay_s),
             root_dispersion: Duration::from_secs_f64(scenario.root_dispersion_s),
+            turnaround_s: scenario.turnaround_s,
+            turnaround_jitter_s: scenario.turnaround_jitter_s,
         }
+    }
+
+    /// How long the next reply takes.
+    fn turnaround(&mut self) -> Duration {
+        let mut seconds = self.turnaround_s;
+        if self.turnaround_jitter_s > 0.0 {
+            seconds += self.turnaround_jitter_s * self.random.exponential();
+        }
+        Duration::from_secs_f64(seconds)
     }
 
     /// Answers a request that arrives at `at`, if the machine finds it worth an answer.
     pub(crate) fn answer(&mut self, request: &[u8], at: Timestamp<True>) -> Option<Answer> {
-        let departs = at + TURNAROUND;
+        let departs = at + self.turnaround();
         let system = SystemVariables {
             leap: Leap::None,
             stratum: self.stratum,

@@ -1,6 +1,7 @@
 //! All sources and one clock, by the public interface: what is believed, stepped, slewed, kept.
 
 mod bench;
+mod fresh;
 mod standing;
 
 use clockwright_discipline::{Action, Config, Discipline, Leap, Learnt, SourceId, State, Verdict};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Transport;
-use crate::{Exchange, KissCode, Rejection};
+use crate::{Exchange, Foreseen, KissCode, Rejection};
 
 /// Something the client wants done or known; from [`Client::poll_action`](crate::Client::poll_action).
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub enum Action {
     EstablishKeys,
     /// An exchange is complete and believed.
     Exchange(Exchange),
+    /// A reply was believed that the server will say more about with the next one: what its
+    /// exchange is likely to be. Follows the [`Exchange`](Self::Exchange) that the same reply
+    /// completes.
+    Foreseen(Foreseen),
     /// A reply was believed, but the exchange it completes is of no use. Happens where the fault
     /// shows only after [`handle_datagram`](crate::Client::handle_datagram) has returned, or in
     /// the previous exchange, which an interleaved reply completes.

@@ -12,12 +12,14 @@
 //! So the client keeps the last answer with its stamps, and gives an exchange out once: in basic
 //! mode as soon as the reply is there, in interleaved mode with the better t3. A basic reply among
 //! interleaved ones (the server forgot, or its stamp was late) is kept for the next reply, and
-//! measured in basic mode only if that is basic too.
+//! measured in basic mode only if that is basic too. Of the newest reply, what its exchange is likely
+//! to be is given out at once, with a t3 that is foreseen (`foresight.rs`).
 
 mod action;
 mod arrival;
 mod carriage;
 mod config;
+mod foresight;
 mod interleaving;
 mod keeping;
 mod polling;
@@ -40,9 +42,10 @@ pub use statistics::ClientStatistics;
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::entropy::random_u64;
-use crate::{Entropy, Exchange, Header, KissCode, Residence, over_ptp};
+use crate::{Entropy, Exchange, Foreseen, Header, KissCode, Residence, over_ptp};
 use action::ActionQueue;
 use carriage::{Carriage, Way};
+use foresight::Foresight;
 use interleaving::Interleaving;
 use keeping::Keeping;
 use polling::Polling;
@@ -93,6 +96,8 @@ pub struct Client {
     pending: Option<PendingRequest>,
     /// The last answer believed.
     last: Option<Answer>,
+    /// What the server usually takes to reply.
+    foresight: Foresight,
     reach: u8,
     /// Requests in a row without answer.
     unanswered: u8,
@@ -125,6 +130,7 @@ impl Client {
             next_serial: 0,
             pending: None,
             last: None,
+            foresight: Foresight::default(),
             reach: 0,
             unanswered: 0,
             reachable: false,
@@ -439,6 +445,9 @@ impl Client {
         if let Some(outcome) = outcome {
             self.give(outcome);
         }
+        if answer.state == Measured::Awaited {
+            self.foresee(&answer);
+        }
         if answer.state == Measured::Held {
             count(&mut self.statistics.held_replies);
             self.timers.set(Timer::StampWait, now + self.stamping.wait);
@@ -494,6 +503,9 @@ impl Client {
         match (latest.form, previous.state) {
             (Form::Interleaved, Measured::Awaited) => {
                 let outcome = previous.interleaved_exchange(&latest.header, &self.config);
+                if let Ok(exchange) = &outcome {
+                    self.foresight.note(exchange.t2, exchange.t3);
+                }
                 self.give(outcome);
             }
             (Form::Interleaved, Measured::Held | Measured::Done) => {
@@ -505,6 +517,24 @@ impl Client {
             }
             // Of an interleaved reply followed by a basic one, nobody will ever know when it left.
             (Form::Basic, _) => {}
+        }
+    }
+
+    /// Says what the exchange of an answer is likely to be that the next one will complete. Without
+    /// the best stamp that there can be of its request, it would be of another kind than that.
+    fn foresee(&mut self, answer: &Answer) {
+        if self.stamping.wait > Duration::ZERO && answer.may_improve(self.stamping.best) {
+            return;
+        }
+        let Some((t3, deviation)) = self.foresight.departure(answer.header.receive) else {
+            return;
+        };
+        if let Ok(exchange) = answer.foreseen_exchange(t3, &self.config) {
+            let foreseen = Foreseen {
+                exchange,
+                deviation,
+            };
+            self.actions.push(Action::Foreseen(foreseen));
         }
     }
 
@@ -554,6 +584,7 @@ impl Client {
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         self.pending = None;
         self.last = None;
+        self.foresight = Foresight::default();
         self.interleaving = Default::default();
         self.carriage.restart();
         self.timers.cancel(Timer::StampWait);

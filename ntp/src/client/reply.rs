@@ -228,6 +228,22 @@ impl Answer {
         self.exchange(latest, Form::Interleaved, config)
     }
 
+    /// What this answer's exchange will be, should it turn out to have left at `t3`.
+    pub(super) fn foreseen_exchange(
+        &self,
+        t3: NtpTimestamp,
+        config: &ClientConfig,
+    ) -> Result<Exchange, Rejection> {
+        let foreseen = Header {
+            transmit: t3,
+            ..self.header
+        };
+        // Where the guess is poorer than the way is short, the round trip may seem negative.
+        let exchange = self.compose(&foreseen, Form::Basic)?;
+        check_longest(round_trip(&exchange), config)?;
+        Ok(exchange)
+    }
+
     /// T1, T2 and T4 of this answer with T3 from `latest`: RFC 9769 section 2's first set, whose
     /// delay a frequency error cannot spoil.
     fn exchange(
@@ -236,8 +252,21 @@ impl Answer {
         form: Form,
         config: &ClientConfig,
     ) -> Result<Exchange, Rejection> {
+        let exchange = self.compose(latest, form)?;
+        check_turnaround(&self.header, exchange.t3)?;
+        let delay = check_delay(&exchange, config)?;
+        // What is said to have been kept must have been there.
+        let residence = exchange.residence.filter(|kept| kept.total() <= delay);
+        Ok(Exchange {
+            residence,
+            ..exchange
+        })
+    }
+
+    /// The same without a test of what it says.
+    fn compose(&self, latest: &Header, form: Form) -> Result<Exchange, Rejection> {
         let (t1, t4) = Stamps::matched(&self.t1, &self.t4).ok_or(Rejection::NoCommonStamp)?;
-        let exchange = Exchange {
+        Ok(Exchange {
             t1,
             t2: self.header.receive,
             t3: latest.transmit,
@@ -254,14 +283,6 @@ impl Answer {
             reference_time: latest.reference_time,
             // The stamps of software are as far from the wire as the switches are.
             residence: self.residence.filter(|_| t4.kind == StampKind::Hardware),
-        };
-        check_turnaround(&self.header, exchange.t3)?;
-        let delay = check_delay(&exchange, config)?;
-        // What is said to have been kept must have been there.
-        let residence = exchange.residence.filter(|kept| kept.total() <= delay);
-        Ok(Exchange {
-            residence,
-            ..exchange
         })
     }
 }
@@ -273,18 +294,32 @@ fn check_delay(exchange: &Exchange, config: &ClientConfig) -> Result<Duration, R
     if elapsed < -doubt {
         return Err(Rejection::StampOrder(elapsed));
     }
-    let delay = elapsed - exchange.t3.since(exchange.t2);
+    let delay = round_trip(exchange);
     let allowance = doubt + resolution(exchange.precision) + elapsed.abs() / RATE_ALLOWANCE;
     if delay < -allowance {
         return Err(Rejection::NegativeDelay(delay));
     }
+    if elapsed > MAX_DISPERSION + MAX_TURNAROUND {
+        return Err(Rejection::DelayTooLong(delay));
+    }
+    check_longest(delay, config)?;
+    Ok(delay)
+}
+
+/// From request to reply, without the server's part.
+fn round_trip(exchange: &Exchange) -> Duration {
+    (exchange.t4.at - exchange.t1.at) - exchange.t3.since(exchange.t2)
+}
+
+/// Is a round trip short enough?
+fn check_longest(delay: Duration, config: &ClientConfig) -> Result<(), Rejection> {
     let longest = config
         .max_delay
         .map_or(MAX_DISPERSION, |max| max.min(MAX_DISPERSION));
-    if delay > longest || elapsed > MAX_DISPERSION + MAX_TURNAROUND {
+    if delay > longest {
         return Err(Rejection::DelayTooLong(delay));
     }
-    Ok(delay)
+    Ok(())
 }
 
 impl Rejection {

@@ -427,6 +427,7 @@ impl World {
                 Action::Unusable(rejection) => self.unusable.push(rejection),
                 Action::Kiss(kiss) => self.kisses.push(kiss),
                 Action::Reachable(reachable) => self.reachable = reachable,
+                Action::Foreseen(_) => {}
             }
         }
     }

@@ -20,6 +20,10 @@ pub struct SourceScenario {
     pub root_delay_s: f64,
     /// Its root dispersion, s.
     pub root_dispersion_s: f64,
+    /// Time from the arrival of a request to the departure of its reply, at least, s.
+    pub turnaround_s: f64,
+    /// What is added to it at random (exponential): its mean, s.
+    pub turnaround_jitter_s: f64,
     /// Shortest poll interval, log2 s.
     pub poll_min: i8,
     /// Longest poll interval, log2 s.
@@ -47,6 +51,8 @@ impl Default for SourceScenario {
             stratum: 1,
             root_delay_s: 0.0,
             root_dispersion_s: 0.0,
+            turnaround_s: 12e-6,
+            turnaround_jitter_s: 0.0,
             poll_min: 6,
             poll_max: 10,
             interleaved: true,
@@ -88,6 +94,8 @@ impl SourceScenario {
     pub(super) fn check(&self) -> Result<(), Trouble> {
         not_negative("root_delay_s", self.root_delay_s)?;
         not_negative("root_dispersion_s", self.root_dispersion_s)?;
+        not_negative("turnaround_s", self.turnaround_s)?;
+        not_negative("turnaround_jitter_s", self.turnaround_jitter_s)?;
         if self.poll_min > self.poll_max {
             return Err(Trouble::value("poll_min", "at most poll_max"));
         }

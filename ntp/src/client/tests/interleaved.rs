@@ -109,6 +109,46 @@ fn every_exchange_is_measured_once_and_with_the_time_the_reply_left() {
     assert_eq!(rig.client.statistics().interleaved_replies, 11);
 }
 
+/// When the reply left is told a poll interval later; until then it is foreseen from those before.
+#[test]
+fn the_newest_exchange_is_foreseen_and_then_completed() {
+    let mut rig = Rig::new(interleaved());
+    let mut server = Server::default();
+    let mut last: Option<Exchange> = None;
+    for n in 0..12 {
+        let (request, sent) = rig.ask_stamped();
+        let (header, _) = server.answer(&request, sent);
+        rig.deliver(&header, slow_arrival(sent)).unwrap();
+        let actions = rig.actions();
+        let complete = actions.iter().find_map(|action| match action {
+            Action::Exchange(exchange) => Some(*exchange),
+            _ => None,
+        });
+        // The complete one comes first: it is older.
+        let Some(Action::Foreseen(foreseen)) = actions.last() else {
+            assert!(n < 6, "{n}: {actions:?}");
+            continue;
+        };
+        assert!(
+            n >= 5,
+            "so many turnarounds are not known after {n} replies"
+        );
+        assert_eq!(foreseen.exchange.t1, kernel(sent));
+        assert_eq!(foreseen.exchange.t2, header.receive);
+        assert_eq!(foreseen.exchange.t4, kernel(slow_arrival(sent)));
+        assert!(!foreseen.exchange.interleaved);
+        assert!(foreseen.deviation < Duration::from_nanos(2));
+        assert_true(&foreseen.exchange);
+        if let (Some(last), Some(complete)) = (last, complete) {
+            assert_eq!((last.t1, last.t2), (complete.t1, complete.t2));
+        }
+        last = Some(foreseen.exchange);
+    }
+    assert!(last.is_some());
+    let complete = rig.client.statistics().exchanges;
+    assert_eq!(complete, 11, "what is foreseen is not counted");
+}
+
 #[test]
 fn each_fact_comes_from_the_reply_it_belongs_to() {
     // Root delay and dispersion describe the clock that took t2 and t3; the rest is news.

@@ -192,6 +192,7 @@ impl Rig {
             next_serial,
             pending,
             last,
+            foresight,
             reach,
             unanswered,
             reachable,
@@ -200,25 +201,27 @@ impl Rig {
         } = &self.client;
         format!(
             "{config:?} {stamping:?} {carriage:?} {ptp_domain} {sequence} {timers:?} {polling:?} {interleaving:?} {keeping:?} {actions:?} {next_serial} \
-             {pending:?} {last:?} {reach} {unanswered} {reachable} {port_bound}"
+             {pending:?} {last:?} {foresight:?} {reach} {unanswered} {reachable} {port_bound}"
         )
     }
 }
 
-/// The exchange among `actions`, beside which there may be only news of reachability.
+/// The exchange among `actions`, beside which there may be only news of reachability and
+/// what is foreseen of another.
 fn only_exchange(actions: Vec<Action>) -> Exchange {
     let mut exchanges = exchanges(actions);
     assert_eq!(exchanges.len(), 1);
     exchanges.remove(0)
 }
 
-/// The exchanges among `actions`, beside which there may be only news of reachability.
+/// The exchanges among `actions`, beside which there may be only news of reachability and
+/// what is foreseen of others.
 fn exchanges(actions: Vec<Action>) -> Vec<Exchange> {
     let mut exchanges = Vec::new();
     for action in actions {
         match action {
             Action::Exchange(exchange) => exchanges.push(exchange),
-            Action::Reachable(_) => {}
+            Action::Reachable(_) | Action::Foreseen(_) => {}
             other => panic!("{other:?}"),
         }
     }
