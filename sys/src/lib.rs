@@ -15,6 +15,7 @@
 //! | [`hwtstamp`] | the words for that, and which setting to ask for |
 //! | [`ptp`] | `/dev/ptpN`: reading, external timestamps |
 //! | [`pps`] | `/dev/ppsN` |
+//! | [`shm`] | the shared memory of NTP's driver 28 |
 //! | [`vmclock`] | `/dev/vmclockN`: the clock of a hypervisor, as a page of memory |
 //! | [`net`] | names and indices of interfaces |
 //! | [`held`] | sockets that the service manager holds |
@@ -43,6 +44,7 @@ mod netlink;
 pub mod pps;
 pub mod process;
 pub mod ptp;
+pub mod shm;
 pub mod socket;
 mod uapi;
 pub mod vmclock;
