@@ -206,7 +206,21 @@ impl Window {
     /// The stamp lies after this window, or so long before it that the clock must have been
     /// stepped in between.
     pub fn instant_of(&self, stamp: Timestamp<Utc>) -> Result<Timestamp<Raw>, Implausible> {
-        self.check(stamp)?;
+        self.instant_within(stamp, OLDEST_STAMP)
+    }
+
+    /// The same for a stamp that may be as old as `oldest`: of another program, not of the kernel.
+    /// What the rate of the system clock has changed meanwhile adds to the error, but for the last
+    /// change.
+    ///
+    /// # Errors
+    /// As [`Window::instant_of`].
+    pub fn instant_within(
+        &self,
+        stamp: Timestamp<Utc>,
+        oldest: Duration,
+    ) -> Result<Timestamp<Raw>, Implausible> {
+        self.check_within(stamp, oldest)?;
         Ok(self.timescale.at_host(self.host_instant_of(stamp)))
     }
 
@@ -215,10 +229,14 @@ impl Window {
     /// # Errors
     /// As [`Window::instant_of`].
     pub fn check(&self, stamp: Timestamp<Utc>) -> Result<(), Implausible> {
+        self.check_within(stamp, OLDEST_STAMP)
+    }
+
+    fn check_within(&self, stamp: Timestamp<Utc>, oldest: Duration) -> Result<(), Implausible> {
         let age = self.bracket.utc - stamp;
         if age < -self.half_width() {
             Err(Implausible::Future(-age))
-        } else if age > OLDEST_STAMP {
+        } else if age > oldest {
             Err(Implausible::Old(age))
         } else {
             Ok(())

@@ -117,8 +117,10 @@ fn locks(config: &Config, origins: &Origins) -> Vec<Problem> {
         let labels: Vec<String> = config
             .sources
             .iter()
-            .filter(|source| source.numbers_seconds())
-            .map(Source::label)
+            .enumerate()
+            // Not by itself: pulses that come by a socket.
+            .filter(|(other, source)| *other != index && source.numbers_seconds())
+            .map(|(_, source)| source.label())
             .collect();
         if labels.iter().any(|label| label == lock.as_str()) {
             continue;
@@ -131,7 +133,8 @@ fn locks(config: &Config, origins: &Origins) -> Vec<Problem> {
                 None => problem,
             }
         });
-        let help = "a pulse is numbered by a `server`, a `pool` or a `phc`, named as there";
+        let help = "a pulse is numbered by a `server`, `pool`, `phc` or `sock`, named as there, or by \
+                    shared memory, \"shm 0\"";
         problems.extend(found.map(|problem| problem.with_help(help)));
     }
     problems

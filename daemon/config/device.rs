@@ -134,7 +134,10 @@ impl fmt::Display for InterfacePattern {
     }
 }
 
-/// The label of another source: its `server`, `pool` or `phc`.
+/// Longest path of a socket (`sun_path` less the terminating zero).
+pub(super) const LONGEST_SOCKET: usize = 107;
+
+/// The label of another source: its `server`, `pool`, `phc` or `sock`, or `shm 0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceLabel(String);
 
@@ -148,10 +151,15 @@ impl SourceLabel {
 impl FromStr for SourceLabel {
     type Err = String;
 
-    /// Hosts in any notation, as [`Host`] reads them; anything else must be a clock's name.
+    /// Hosts in any notation, as [`Host`] reads them; anything else must be a clock's name or the path
+    /// of a socket.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(host) = text.parse::<Host>() {
             return Ok(Self(host.to_string()));
+        }
+        let is_path = text.starts_with('/') && !text.chars().any(char::is_control);
+        if is_path && text.len() <= LONGEST_SOCKET {
+            return Ok(Self(text.to_owned()));
         }
         text.parse::<PhcName>().map(|name| Self(name.0))
     }
@@ -167,6 +175,10 @@ impl RefName {
     pub const PHC: Self = Self(*b"PHC\0");
     /// The default of a pulse per second.
     pub const PPS: Self = Self(*b"PPS\0");
+    /// The default of a socket.
+    pub const SOCK: Self = Self(*b"SOCK");
+    /// The default of shared memory.
+    pub const SHM: Self = Self(*b"SHM\0");
 
     /// As NTP carries it: from the left, the rest zero.
     pub const fn octets(self) -> [u8; 4] {

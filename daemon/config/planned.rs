@@ -7,10 +7,6 @@ use super::settings::Config;
 /// What to say about a key that a later version will know, by its full name.
 pub(super) fn key(path: &str) -> Option<&'static str> {
     Some(match path {
-        "source.sock" | "source.shm" => {
-            "this version takes no time from other programs; \
-             a source is a server, a pool, a phc or a pps"
-        }
         "metrics" => "metrics are not supported in this version",
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! `[[source]]` with `phc` or `pps`: reference clocks of this host.
+//! `[[source]]` with `phc`, `pps`, `sock` or `shm`: reference clocks of this host.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::device::{PhcName, RefName, SourceLabel};
 use super::follow::Timescale;
 use super::section::section;
 use super::settings::{PollLimits, above_zero};
-use super::value::choice;
+use super::value::{GroupName, choice};
 
 /// A `[[source]]` that is read from a device of this host.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,11 @@ pub enum RefclockDevice {
     Phc(PhcName),
     /// `pps = ...`: a pulse at the beginning of each second.
     Pps(PathBuf),
+    /// `sock = ...`: a socket on which another program gives time, as it does to chrony.
+    Sock(PathBuf),
+    /// `shm = ...`: the unit of a shared memory segment in which another program gives time, as it
+    /// does to ntpd.
+    Shm(u8),
 }
 
 section! {
@@ -36,19 +41,29 @@ section! {
     pub struct RefclockSettings {
         /// What must be added to what it tells to make it right; positive: it is behind.
         "offset" => offset: Duration = Duration::ZERO;
-        /// Of a PTP hardware clock: what it shows.
+        /// How long the true second may take to here, in all: half of it is how wrong the time may
+        /// be for that.
+        "delay" => delay: Duration = Duration::ZERO, if not_negative;
+        /// What it shows; not of a pulse, which is the same in all of them.
         "timescale" => timescale: Timescale = Timescale::Utc;
         /// Of a pulse: which end of it is the beginning of the second.
         "edge" => edge: PulseEdge = PulseEdge::Assert;
-        /// Of a pulse: the source that says which second it begins; `None`: the clock that is
+        /// Of pulses: the source that says which second it begins; `None`: the clock that is
         /// disciplined, once it is right to a fraction of a second.
         "lock" => lock: Option<SourceLabel> = None;
-        /// What this host tells others that it follows; `None`: `PHC` or `PPS`.
+        /// What this host tells others that it follows; `None`: `PHC`, `PPS`, `SOCK` or
+        /// `SHM`.
         "refid" => refid: Option<RefName> = None;
+        /// Its distance from a clock that is right by itself, 0 to 14.
+        "stratum" => stratum: u8 = 0, if stratum;
         /// How exactly it tells time, one standard deviation; `None`: as measured.
         "precision" => precision: Option<Duration> = None, if above_zero;
         /// How many readings or pulses make one sample, at most.
         "filter" => filter: u32 = 8, if filter_length;
+        /// Readings that scatter more than this, one standard deviation, make no sample.
+        "max_dispersion" => max_dispersion: Option<Duration> = None, if above_zero;
+        /// Of a socket: who may send to it, besides this program's user and root.
+        "group" => group: Option<GroupName> = None;
     }
 }
 
@@ -74,26 +89,31 @@ impl RefclockConfig {
         self.settings.refid.unwrap_or(match self.device {
             RefclockDevice::Phc(_) => RefName::PHC,
             RefclockDevice::Pps(_) => RefName::PPS,
+            RefclockDevice::Sock(_) => RefName::SOCK,
+            RefclockDevice::Shm(_) => RefName::SHM,
         })
     }
 }
 
 impl RefclockDevice {
-    /// The device as configured.
+    /// The device as configured; of shared memory, which has no name of its own, `shm 0`.
     pub fn label(&self) -> String {
         match self {
             Self::Phc(name) => name.to_string(),
-            Self::Pps(path) => path.display().to_string(),
+            Self::Pps(path) | Self::Sock(path) => path.display().to_string(),
+            Self::Shm(unit) => format!("shm {unit}"),
         }
     }
 }
 
 impl fmt::Display for RefclockDevice {
-    /// `phc eth0`, `pps /dev/pps0`.
+    /// `phc eth0`, `pps /dev/pps0`, `sock /run/gps.sock`, `shm 0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
             Self::Phc(_) => "phc",
             Self::Pps(_) => "pps",
+            Self::Sock(_) => "sock",
+            Self::Shm(_) => return f.write_str(&self.label()),
         };
         write!(f, "{kind} {}", self.label())
     }
@@ -104,5 +124,21 @@ fn filter_length(length: u32) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{length} is not between 1 and 64"))
+    }
+}
+
+fn stratum(stratum: u8) -> Result<(), String> {
+    if stratum <= 14 {
+        Ok(())
+    } else {
+        Err(format!("stratum {stratum} is not between 0 and 14"))
+    }
+}
+
+fn not_negative(delay: Duration) -> Result<(), String> {
+    if delay.is_negative() {
+        Err("must not be negative".to_owned())
+    } else {
+        Ok(())
     }
 }

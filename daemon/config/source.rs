@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::address::{Host, KE_PORT, NTP_PORT};
-use super::device::PhcName;
+use super::device::{LONGEST_SOCKET, PhcName};
 use super::refclock::{RefclockConfig, RefclockDevice, RefclockSettings};
 use super::section::{Key, Reader, Section, Value, Wrong, section};
 use super::settings::{PollLimits, SourceSettings, source_port};
@@ -97,7 +97,7 @@ impl Source {
     pub fn numbers_seconds(&self) -> bool {
         match self {
             Self::Ntp(_) => true,
-            Self::Refclock(clock) => matches!(clock.device, RefclockDevice::Phc(_)),
+            Self::Refclock(clock) => !matches!(clock.device, RefclockDevice::Pps(_)),
         }
     }
 
@@ -140,22 +140,36 @@ section! {
         "phc" => phc: Option<PhcName> = None;
         /// A pulse per second.
         "pps" => pps: Option<PathBuf> = None;
+        /// A socket on which another program gives time.
+        "sock" => sock: Option<PathBuf> = None;
+        /// The unit of a shared memory segment in which another program gives time.
+        "shm" => shm: Option<u8> = None;
         /// The UDP port of a server or pool.
         "port" => port: u16 = NTP_PORT, if source_port;
     }
 }
 
-/// Which of the four kinds a source is, as found in its table.
+/// Which of the kinds a source is, as found in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Server,
     Pool,
     Phc,
     Pps,
+    Sock,
+    Shm,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Server, Self::Pool, Self::Phc, Self::Pps];
+    const REFCLOCKS: [Self; 4] = [Self::Phc, Self::Pps, Self::Sock, Self::Shm];
+    const ALL: [Self; 6] = [
+        Self::Server,
+        Self::Pool,
+        Self::Phc,
+        Self::Pps,
+        Self::Sock,
+        Self::Shm,
+    ];
 
     /// The key that makes a source of this kind.
     const fn key(self) -> &'static str {
@@ -164,6 +178,8 @@ impl Kind {
             Self::Pool => "pool",
             Self::Phc => "phc",
             Self::Pps => "pps",
+            Self::Sock => "sock",
+            Self::Shm => "shm",
         }
     }
 
@@ -174,6 +190,8 @@ impl Kind {
             Self::Pool => "a pool",
             Self::Phc => "a PTP hardware clock",
             Self::Pps => "a pulse per second",
+            Self::Sock => "a socket",
+            Self::Shm => "a shared memory segment",
         }
     }
 
@@ -184,9 +202,12 @@ impl Kind {
                 &[Self::Server, Self::Pool]
             }
             "pool_size" => &[Self::Pool],
-            "offset" | "refid" | "precision" | "filter" => &[Self::Phc, Self::Pps],
-            "timescale" => &[Self::Phc],
-            "edge" | "lock" => &[Self::Pps],
+            "offset" | "delay" | "refid" | "stratum" | "precision" | "filter"
+            | "max_dispersion" => &Self::REFCLOCKS,
+            "timescale" => &[Self::Phc, Self::Sock, Self::Shm],
+            "edge" => &[Self::Pps],
+            "lock" => &[Self::Pps, Self::Sock],
+            "group" => &[Self::Sock],
             _ => &Self::ALL,
         }
     }
@@ -200,7 +221,7 @@ impl Kind {
         match given[..] {
             [kind] => Ok(kind),
             [] => Err(
-                Wrong::new("this source has none of `server`, `pool`, `phc` and `pps`")
+                Wrong::new(format!("this source has none of {}", keys_of(&Self::ALL)))
                     .help("for example server = \"time.example.net\""),
             ),
             [one, other, ..] => {
@@ -215,6 +236,16 @@ impl Kind {
     }
 }
 
+/// The keys of these kinds, as a sentence has them.
+fn keys_of(kinds: &[Kind]) -> String {
+    let keys: Vec<String> = kinds.iter().map(|k| format!("`{}`", k.key())).collect();
+    match keys.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// Reads one `[[source]]`; `None` if anything about it is wrong.
 fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source> {
     let before = reader.count();
@@ -222,7 +253,10 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source>
     let mut address = AddressKeys::default();
     let mut settings = SourceSettings::default();
     let mut refclock = RefclockSettings::default();
-    if matches!(kind, Ok(Kind::Phc | Kind::Pps)) {
+    if kind
+        .as_ref()
+        .is_ok_and(|kind| Kind::REFCLOCKS.contains(kind))
+    {
         settings.poll = RefclockConfig::DEFAULT_POLL;
     }
     let default_poll = settings.poll.clone();
@@ -240,6 +274,7 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source>
     check_keys(kind, value, reader);
     check_poll(&settings.poll, &default_poll, value, reader);
     check_pool(address.pool.as_ref(), value, reader);
+    check_sock(address.sock.as_ref(), value, reader);
     if reader.count() != before {
         return None;
     }
@@ -268,6 +303,8 @@ fn source_of(
         Kind::Pool => return Some(ntp(SourceKind::Pool, keys.pool?, settings)),
         Kind::Phc => RefclockDevice::Phc(keys.phc?),
         Kind::Pps => RefclockDevice::Pps(keys.pps?),
+        Kind::Sock => RefclockDevice::Sock(keys.sock?),
+        Kind::Shm => RefclockDevice::Shm(keys.shm?),
     };
     Some(Source::Refclock(RefclockConfig {
         device,
@@ -289,13 +326,9 @@ fn check_keys(kind: Kind, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>)
             .get(name)
             .filter(|_| !having.contains(&kind))
         {
-            let keys: Vec<String> = having
-                .iter()
-                .map(|kind| format!("`{}`", kind.key()))
-                .collect();
             let wrong = Wrong::new(format!(
                 "`{name}` goes with {}, and this source is {}",
-                keys.join(" and "),
+                keys_of(having),
                 kind.words()
             ));
             reader.wrong(&given.span(), wrong);
@@ -324,6 +357,15 @@ fn check_pool(pool: Option<&Host>, value: &Spanned<DeValue<'_>>, reader: &mut Re
         let message = format!("{pool} is one server; a pool is a name that stands for several");
         let help = format!("write server = \"{pool}\"");
         reader.wrong(&span_of("pool", value), Wrong::new(message).help(help));
+    }
+}
+
+fn check_sock(sock: Option<&PathBuf>, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+    let length = sock.map_or(0, |path| path.as_os_str().len());
+    if length > LONGEST_SOCKET {
+        let message =
+            format!("the path of a socket has at most {LONGEST_SOCKET} octets, this one {length}");
+        reader.wrong(&span_of("sock", value), Wrong::new(message));
     }
 }
 

@@ -217,6 +217,10 @@ pub enum KindReport {
     Phc,
     /// A pulse per second.
     Pps,
+    /// A socket on which another program of this host gives time.
+    Sock,
+    /// Shared memory in which another program of this host gives time.
+    Shm,
 }
 
 /// What carries NTP to and from a source.

@@ -20,6 +20,6 @@ pub use instruments::Instruments;
 pub use keys::{NoKeys, find_keys};
 pub use port::{Port, PortId, Wakes};
 pub use ptp_port::{OWNER as PTP_OWNER, PtpPorts};
-pub use refclock::{News, Numbering, Refclock};
+pub use refclock::{News, Numbering, Refclock, Refusal};
 pub use resolve::{Family, Unresolved, resolve};
 pub use survey::{Answers, KeysTaken, NtsPlan, Plan, Taken, Trouble, survey};

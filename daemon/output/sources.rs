@@ -74,6 +74,8 @@ fn mode(source: &SourceReport) -> &'static str {
     match source.kind {
         KindReport::Phc => "phc",
         KindReport::Pps => "pps",
+        KindReport::Sock => "sock",
+        KindReport::Shm => "shm",
         KindReport::Server if source.received == 0 => "-",
         KindReport::Server => match (source.interleaved, by_ptp) {
             (true, false) => "interleaved",

@@ -1,6 +1,8 @@
 //! The sources that are reference clocks of this host.
 
-use clockwright_discipline::{ClockReading, Sample, SourceId, SourceOptions, Standing, State};
+use clockwright_discipline::{
+    ClockReading, Leap, Sample, SourceId, SourceOptions, Standing, State,
+};
 use clockwright_ntp::ReferenceId;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
 use tracing::{info, warn};
@@ -212,6 +214,11 @@ impl Daemon {
                     warn!("source {name}: {why}{leave}");
                 }
             }
+            News::Refused(refusal) => {
+                if let Some(leave) = self.limiter.leave("refclock", now) {
+                    warn!("source {name}: not used: {refusal}{leave}");
+                }
+            }
             News::Set(by) => {
                 let by = signed(by.as_secs_f64());
                 if let Some(leave) = self.limiter.leave("refclock", now) {
@@ -249,15 +256,8 @@ impl Daemon {
         let Some(status) = self.discipline.source_status(one.id, reading) else {
             return (SourceState::Starting, None);
         };
-        let reason = match one.clock.failure() {
-            Some(failure) if one.clock.reach() == 0 => failure.to_owned(),
-            _ if one.clock.reach() == 0
-                && matches!(one.clock.config().device, RefclockDevice::Pps(_)) =>
-            {
-                "no pulse has come, or nobody knows yet which second it began".to_owned()
-            }
-            _ => status.reason.to_string(),
-        };
+        let silence = one.clock.silence(self.clock.timescale().now());
+        let reason = silence.unwrap_or_else(|| status.reason.to_string());
         (state_of(status.state), Some(reason))
     }
 
@@ -288,22 +288,27 @@ impl Daemon {
         let kind = match one.clock.config().device {
             RefclockDevice::Phc(_) => KindReport::Phc,
             RefclockDevice::Pps(_) => KindReport::Pps,
+            RefclockDevice::Sock(_) => KindReport::Sock,
+            RefclockDevice::Shm(_) => KindReport::Shm,
         };
+        let (refused, last_refusal) = one.clock.refused();
         let blank = blank(one.name(), kind, one.clock.poll());
         SourceReport {
             state,
             reason,
-            // Of the clock itself, which NTP counts as 0.
-            stratum: last.map(|_| 0),
-            leap: last.map(|_| LeapReport::None),
+            // Of the clock itself, which NTP counts as 0 where it is right by itself.
+            stratum: last.map(|sample| sample.upstream.stratum),
+            leap: last.map(|sample| leap_report(sample.upstream.leap)),
             reference_id: Some(one.clock.config().reference_id().to_string()),
             reach: one.clock.reach(),
             reachable: one.clock.reach() != 0,
             delay_s: last.map(|sample| sample.delay.as_secs_f64()),
-            root_delay_s: last.map(|_| 0.0),
+            root_delay_s: last.map(|s| s.upstream.root_delay.as_secs_f64()),
             root_dispersion_s: last.map(|s| s.upstream.root_dispersion.as_secs_f64()),
             sent: polls,
             received: samples,
+            rejected: refused.map(|(key, n)| (key.to_owned(), n)).collect(),
+            last_rejection: last_refusal.map(|refusal| refusal.to_string()),
             last_error: one.clock.failure().map(str::to_owned),
             ..self.estimated(one.id, reading, blank)
         }
@@ -315,5 +320,13 @@ fn options(config: &RefclockConfig) -> SourceOptions {
     SourceOptions {
         poll: (config.poll.min, config.poll.max),
         standing: Standing::Ordinary,
+    }
+}
+
+const fn leap_report(leap: Leap) -> LeapReport {
+    match leap {
+        Leap::None => LeapReport::None,
+        Leap::Insert => LeapReport::Insert,
+        Leap::Delete => LeapReport::Delete,
     }
 }

@@ -10,7 +10,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | interleave = true
     | ^^^^^^^^^^
     = did you mean `interleaved`?
-    = allowed keys: server, pool, phc, pps, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, timescale, edge, lock, refid, precision, filter"
+    = allowed keys: server, pool, phc, pps, sock, shm, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, delay, timescale, edge, lock, refid, stratum, precision, filter, max_dispersion, group"
     );
     assert_eq!(
         refused(&format!("[clok]\n{SOURCE}")),
@@ -50,12 +50,6 @@ fn a_known_key_in_the_wrong_table_is_sent_home() {
 
 #[test]
 fn what_is_planned_is_not_called_unknown() {
-    let shown = refused("[[source]]\nshm = 0\n");
-    assert!(
-        shown.contains("c.toml:2:1: `source.shm`: this version takes no time from other programs"),
-        "{shown}"
-    );
-    assert_eq!(shown.matches("c.toml:").count(), 1, "{shown}");
     let shown = refused(&format!("{SOURCE}[metrics]\nlisten = \"127.0.0.1:9975\"\n"));
     assert!(shown.contains("metrics are not supported"), "{shown}");
 }
@@ -157,7 +151,7 @@ fn a_wrong_value_says_what_is_allowed() {
 fn a_source_is_exactly_one_thing() {
     assert_eq!(
         refused("[[source]]\nport = 123\n"),
-        "c.toml:1:1: this source has none of `server`, `pool`, `phc` and `pps`
+        "c.toml:1:1: this source has none of `server`, `pool`, `phc`, `pps`, `sock` and `shm`
     | [[source]]
     | ^^^^^^^^^^
     = for example server = \"time.example.net\""
@@ -206,19 +200,48 @@ fn a_reference_clock_has_keys_of_its_own() {
         ),
         (
             "[[source]]\nphc = \"eth0\"\nlock = \"a\"",
-            "`lock` goes with `pps`, and this source is a PTP hardware clock",
+            "`lock` goes with `pps` and `sock`, and this source is a PTP hardware clock",
         ),
         (
             "[[source]]\npps = \"/dev/pps0\"\ntimescale = \"tai\"",
-            "`timescale` goes with `phc`, and this source is a pulse per second",
+            "`timescale` goes with `phc`, `sock` and `shm`, and this source is a pulse per second",
         ),
         (
             "[[source]]\nserver = \"a\"\noffset = \"1us\"",
-            "`offset` goes with `phc` and `pps`, and this source is one server",
+            "`offset` goes with `phc`, `pps`, `sock` and `shm`, and this source is one server",
         ),
         (
             "[[source]]\npps = \"pps0\"",
             "`pps0` is not an absolute path",
+        ),
+        (
+            "[[source]]\nsock = \"gps.sock\"",
+            "`gps.sock` is not an absolute path",
+        ),
+        (
+            &format!("[[source]]\nsock = \"/{}\"", "x".repeat(107)),
+            "c.toml:2:8: the path of a socket has at most 107 octets, this one 108",
+        ),
+        (
+            "[[source]]\nsock = \"/s\"\nlock = \"/s\"",
+            "there is no source /s",
+        ),
+        (
+            "[[source]]\nshm = 0\ngroup = \"gps\"",
+            "`group` goes with `sock`, and this source is a shared memory segment",
+        ),
+        ("[[source]]\nshm = 256", "256 is not between 0 and 255"),
+        (
+            "[[source]]\nshm = 0\n[[source]]\nshm = 0",
+            "shm 0 is a source already",
+        ),
+        (
+            "[[source]]\nshm = 0\nstratum = 15",
+            "stratum 15 is not between 0 and 14",
+        ),
+        (
+            "[[source]]\nshm = 0\ndelay = \"-1ms\"",
+            "must not be negative",
         ),
         (
             "[[source]]\nphc = \"eth0\"\nfilter = 65",
@@ -324,9 +347,17 @@ fn a_pulse_is_locked_to_a_source_that_numbers_seconds() {
     assert!(
         shown.contains("c.toml:5:8: there is no source b.example")
             && shown.contains("= did you mean \"a.example\"?")
-            && shown.contains("= a pulse is numbered by a `server`, a `pool` or a `phc`"),
+            && shown.contains("= a pulse is numbered by a `server`, `pool`, `phc` or `sock`"),
         "{shown}"
     );
+    // Programs that give time, by path and by unit.
+    let others = "[[source]]\nsock = \"/run/gps.sock\"\n[[source]]\nshm = 3\n";
+    for known in ["/run/gps.sock", "shm 3"] {
+        assert!(
+            parse(&format!("{}{others}", pulse(known))).is_ok(),
+            "{known}"
+        );
+    }
     // Another pulse does not know the second either.
     assert!(refused(&pulse("/dev/pps0")).contains("there is no source /dev/pps0"));
 }

@@ -75,6 +75,14 @@ const EVERYTHING: &str = r#"
         pps = "/dev/pps0"
         edge = "clear"
         lock = "KVM virtual PTP"
+        [[source]]
+        sock = "/run/gps.sock"
+        delay = "20ms"
+        stratum = 1
+        max_dispersion = "5ms"
+        group = "gps"
+        [[source]]
+        shm = 7
         [selection]
         authentication = "require"
         [timestamping]
@@ -197,7 +205,7 @@ fn every_other_key_is_read() {
 #[test]
 fn every_key_of_a_reference_clock_is_read() {
     let config = parse(EVERYTHING).unwrap();
-    let [phc, pps] = &config.refclocks().collect::<Vec<_>>()[..] else {
+    let [phc, pps, sock, shm] = &config.refclocks().collect::<Vec<_>>()[..] else {
         panic!("{config:?}")
     };
     assert_eq!(phc.device.to_string(), "phc KVM virtual PTP");
@@ -217,6 +225,20 @@ fn every_key_of_a_reference_clock_is_read() {
     assert_eq!(pps.settings.edge, PulseEdge::Clear);
     let lock = pps.settings.lock.as_ref().unwrap();
     assert_eq!(lock.as_str(), phc.device.label());
+    assert_eq!(sock.device.to_string(), "sock /run/gps.sock");
+    assert_eq!(sock.reference_id().octets(), *b"SOCK");
+    let expected = RefclockSettings {
+        delay: Duration::from_millis(20),
+        stratum: 1,
+        max_dispersion: Some(Duration::from_millis(5)),
+        group: sock.settings.group.clone(),
+        ..RefclockSettings::default()
+    };
+    assert_eq!(sock.settings, expected);
+    assert_eq!(sock.settings.group.as_ref().unwrap().as_str(), "gps");
+    assert_eq!(shm.device, RefclockDevice::Shm(7));
+    assert_eq!(shm.device.to_string(), "shm 7");
+    assert_eq!(shm.reference_id().octets(), *b"SHM\0");
 }
 
 #[test]
@@ -391,7 +413,7 @@ proptest! {
             Just("[[follow]]".to_owned()),
             Just("[timestamping]".to_owned()),
             Just("[[timestamping.interface]]".to_owned()),
-            ("(server|pool|port|poll|kind|step|above|first|listen|allow|deny|workers|rate|clients|smear|local|sources|virtual|phc|pps|lock|clock|interfaces|name|nts|certificate|key|ntp_server|é)",
+            ("(server|pool|port|poll|kind|step|above|first|listen|allow|deny|workers|rate|clients|smear|local|sources|virtual|phc|pps|sock|shm|lock|clock|interfaces|name|nts|certificate|key|ntp_server|é)",
              "(\"[a-z0-9.:/ÿ]{0,8}\"|-?[0-9]{1,4}|\\{ ?(min|max|stratum) = \"?[0-9s]{1,3}\"? ?\\}|\\[\"[0-9.:/]{0,9}\", 1\\]|true|nan)")
                 .prop_map(|(key, value)| format!("{key} = {value}")),
         ],

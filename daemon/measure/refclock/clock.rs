@@ -1,5 +1,6 @@
 //! A PTP hardware clock, or a hypervisor's, that tells the time.
 
+use clockwright_discipline::Leap;
 use clockwright_phc::{PhcError, Reading, Taken, Tracked};
 use clockwright_sys::clock::raw_now;
 use clockwright_timebase::Duration;
@@ -70,5 +71,6 @@ fn point(
         offset: difference(utc, at),
         half_width: reading.half_width,
         error: tracked.clock().error_bound().unwrap_or_default(),
+        leap: Leap::None,
     }
 }

@@ -1,5 +1,6 @@
 //! One out of several readings; pure.
 
+use clockwright_discipline::Leap;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 /// One reading of a reference clock.
@@ -13,6 +14,17 @@ pub(super) struct Point {
     pub(super) half_width: Duration,
     /// How far off the clock itself can be, and the conversion to the local oscillator.
     pub(super) error: Duration,
+    /// The leap second that it announces.
+    pub(super) leap: Leap,
+}
+
+/// What several readings amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// The one reading that stands for them.
+    pub(super) point: Point,
+    /// How far they usually lie off the line through all of them, one standard deviation.
+    pub(super) spread: Duration,
 }
 
 /// Readings this many times the usual deviation off the line through all of them are left out.
@@ -25,7 +37,7 @@ const RESOLUTION_S: f64 = 1e-9;
 /// The mean of those readings that lie on a line with most of them: a line because the local
 /// oscillator runs at another rate than the clock, its mean because at the mean instant a rate
 /// makes no difference.
-pub(super) fn typical(points: &[Point]) -> Option<Point> {
+pub(super) fn typical(points: &[Point]) -> Option<Batch> {
     let origin = points.first()?;
     let relative: Vec<(f64, f64)> = points
         .iter()
@@ -50,7 +62,8 @@ pub(super) fn typical(points: &[Point]) -> Option<Point> {
     let residuals: Vec<f64> = relative.iter().map(|(t, x)| x - slope * t).collect();
     let middle = median(&mut residuals.clone())?;
     let mut magnitudes: Vec<f64> = residuals.iter().map(|r| (r - middle).abs()).collect();
-    let usual = NORMAL * median(&mut magnitudes)? + RESOLUTION_S;
+    let spread = NORMAL * median(&mut magnitudes)?;
+    let usual = spread + RESOLUTION_S;
     let kept: Vec<(&Point, &(f64, f64))> = points
         .iter()
         .zip(&relative)
@@ -62,11 +75,16 @@ pub(super) fn typical(points: &[Point]) -> Option<Point> {
     let mean = |value: fn(&(f64, f64)) -> f64| {
         Duration::from_secs_f64(kept.iter().map(|(_, r)| value(r)).sum::<f64>() / count)
     };
-    Some(Point {
+    let point = Point {
         at: origin.at + mean(|r| r.0),
         offset: origin.offset + mean(|r| r.1),
         half_width: kept.iter().map(|(p, _)| p.half_width).max()?,
         error: kept.iter().map(|(p, _)| p.error).max()?,
+        leap: kept.last()?.0.leap,
+    };
+    Some(Batch {
+        point,
+        spread: Duration::from_secs_f64(spread),
     })
 }
 
@@ -92,6 +110,7 @@ mod tests {
                     + Duration::from_nanos(*error),
                 half_width: Duration::from_nanos(500),
                 error: Duration::from_nanos(n),
+                leap: Leap::None,
             })
             .collect()
     }
@@ -104,7 +123,10 @@ mod tests {
 
     #[test]
     fn readings_on_a_line_are_averaged() {
-        let sample = typical(&points(&[3, -3, 3, -3, 3, -3, 3, -3])).unwrap();
+        let batch = typical(&points(&[3, -3, 3, -3, 3, -3, 3, -3])).unwrap();
+        let sample = batch.point;
+        let spread = batch.spread.as_secs_f64() * 1e9;
+        assert!((3.0..6.0).contains(&spread), "{spread}");
         assert!(error(&sample).abs() < 1.0, "{}", error(&sample));
         assert_eq!(sample.at.since_epoch(), Duration::from_millis(350));
         assert_eq!(sample.half_width, Duration::from_nanos(500));
@@ -113,17 +135,23 @@ mod tests {
 
     #[test]
     fn what_lies_off_the_line_is_left_out() {
-        let sample = typical(&points(&[1, -1, 90_000, 0, 1, -40_000, 0, -1])).unwrap();
+        let sample = typical(&points(&[1, -1, 90_000, 0, 1, -40_000, 0, -1]))
+            .unwrap()
+            .point;
         assert!(error(&sample).abs() < 1.5, "{}", error(&sample));
     }
 
     #[test]
     fn one_reading_is_itself_and_none_is_none() {
         let one = points(&[7]);
-        assert_eq!(typical(&one), Some(one[0]));
+        let itself = Some(Batch {
+            point: one[0],
+            spread: Duration::ZERO,
+        });
+        assert_eq!(typical(&one), itself);
         assert_eq!(typical(&[]), None);
         // Two at the same instant have no slope.
         let two = [one[0], one[0]];
-        assert_eq!(typical(&two), Some(one[0]));
+        assert_eq!(typical(&two), itself);
     }
 }

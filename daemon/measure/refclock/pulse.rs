@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clockwright_discipline::Leap;
 use clockwright_phc::{Selector, Tracked};
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::pps;
@@ -14,6 +15,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use nix::errno::Errno;
 
 use super::median::Point;
+use super::refusal::{Refusal, Tally};
 use super::{Found, Numbering, difference};
 use crate::clock::Clock;
 use crate::config::{PulseEdge, RefclockSettings};
@@ -30,6 +32,8 @@ const FARTHEST: Duration = Duration::from_millis(400);
 pub(super) struct Pulses {
     path: PathBuf,
     open: Option<Stamped>,
+    /// Was the system clock set since the last look?
+    clock_was_set: bool,
 }
 
 /// By whom pulses are stamped.
@@ -44,7 +48,16 @@ enum Stamped {
 
 impl Pulses {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, open: None }
+        Self {
+            path,
+            open: None,
+            clock_was_set: false,
+        }
+    }
+
+    /// The system clock was set, which the kernel stamps by: the next pulse found may be of before.
+    pub(super) fn restart(&mut self) {
+        self.clock_was_set = true;
     }
 
     /// Has it opened anew. A clock that stamped events for us stamps no more.
@@ -63,21 +76,35 @@ impl Pulses {
         settings: &RefclockSettings,
         clock: &dyn Clock,
         numbering: Numbering<'_>,
+        tally: &mut Tally,
     ) -> Result<Found, String> {
+        let clock_was_set = std::mem::take(&mut self.clock_was_set);
         let mut stamped = match self.open.take() {
             Some(open) => open,
             None => open(&self.path, settings.edge)?,
         };
         let pulses = match &mut stamped {
-            Stamped::ByKernel { device, last } => by_kernel(device, last, clock)
-                .map_err(|error| format!("{}: {error}", self.path.display()))?,
+            Stamped::ByKernel { device, last } => {
+                let pulses = by_kernel(device, last, clock)
+                    .map_err(|error| format!("{}: {error}", self.path.display()))?;
+                if clock_was_set {
+                    pulses.iter().for_each(|_| tally.note(Refusal::ClockSet));
+                    Vec::new()
+                } else {
+                    pulses
+                }
+            }
             Stamped::ByClock(tracked) => by_clock(tracked, clock)?,
         };
         self.open = Some(stamped);
-        let numbered = pulses
-            .into_iter()
-            .filter_map(|pulse| number(pulse, settings.offset, numbering));
-        Ok(Found::Points(numbered.collect()))
+        let mut points = Vec::new();
+        for pulse in pulses {
+            match number(pulse, settings.offset, numbering) {
+                Ok(point) => points.push(point),
+                Err(refusal) => tally.note(refusal),
+            }
+        }
+        Ok(Found::Points(points))
     }
 }
 
@@ -89,9 +116,11 @@ impl Drop for Pulses {
 
 /// A pulse before it has a number.
 #[derive(Debug, Clone, Copy)]
-struct Pulse {
-    at: Timestamp<Raw>,
-    half_width: Duration,
+pub(super) struct Pulse {
+    /// When it came.
+    pub(super) at: Timestamp<Raw>,
+    /// How far off that may be.
+    pub(super) half_width: Duration,
 }
 
 fn open(path: &Path, edge: PulseEdge) -> Result<Stamped, String> {
@@ -200,24 +229,30 @@ fn by_clock(tracked: &mut Tracked, clock: &dyn Clock) -> Result<Vec<Pulse>, Stri
         .collect())
 }
 
-/// Gives a pulse the number of its second.
-fn number(pulse: Pulse, offset: Duration, numbering: Numbering<'_>) -> Option<Point> {
-    let (ahead, bound) = numbering(pulse.at)?;
+/// Gives a pulse, which came `offset` after the beginning of a second, the number of that second.
+pub(super) fn number(
+    pulse: Pulse,
+    offset: Duration,
+    numbering: Numbering<'_>,
+) -> Result<Point, Refusal> {
+    let (ahead, bound) = numbering(pulse.at).ok_or(Refusal::Unnumbered)?;
     if bound > WELL_BELOW_HALF {
-        return None;
+        return Err(Refusal::Coarse(bound));
     }
     // UTC at the pulse as whoever numbers it has it, and as the pulse has it.
     let about: Timestamp<Utc> = pulse.at.shifted_to(ahead - offset);
     let second = nearest_second(about.since_epoch());
-    if (about.since_epoch() - second).abs() > FARTHEST {
-        return None;
+    let off = (about.since_epoch() - second).abs();
+    if off > FARTHEST {
+        return Err(Refusal::BetweenSeconds(off));
     }
     let utc = Timestamp::from_epoch(second + offset);
-    Some(Point {
+    Ok(Point {
         at: pulse.at,
         offset: difference(utc, pulse.at),
         half_width: pulse.half_width,
         error: Duration::ZERO,
+        leap: Leap::None,
     })
 }
 
@@ -234,7 +269,7 @@ mod tests {
     use super::*;
 
     /// A pulse at raw 100.25 s, where UTC is 1.8e9 s and `late_ms` ahead of that.
-    fn numbered(late_ms: i64, bound_ms: i64, offset_ns: i64) -> Option<Point> {
+    fn numbered(late_ms: i64, bound_ms: i64, offset_ns: i64) -> Result<Point, Refusal> {
         let pulse = Pulse {
             at: Timestamp::from_epoch(Duration::from_millis(100_250)),
             half_width: Duration::ZERO,
@@ -258,13 +293,17 @@ mod tests {
 
     #[test]
     fn a_pulse_between_seconds_or_without_a_number_is_none() {
-        assert_eq!(numbered(450, 10, 0), None);
-        assert_eq!(numbered(0, 300, 0), None);
+        let refusal = |late, bound| numbered(late, bound, 0).unwrap_err().key();
+        assert_eq!(refusal(450, 10), "between_seconds");
+        assert_eq!(refusal(0, 300), "coarse_numbering");
         let pulse = Pulse {
             at: Timestamp::EPOCH,
             half_width: Duration::ZERO,
         };
-        assert_eq!(number(pulse, Duration::ZERO, &|_| None), None);
+        assert_eq!(
+            number(pulse, Duration::ZERO, &|_| None),
+            Err(Refusal::Unnumbered)
+        );
     }
 
     #[test]
