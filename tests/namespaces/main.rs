@@ -13,6 +13,7 @@ mod held;
 mod orphan;
 mod ptp;
 mod query;
+mod refclocks;
 mod serve;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]

@@ -50,6 +50,11 @@ impl Network {
         self.make_host(name, &["--net"], &["--net"])
     }
 
+    /// The same with shared memory of its own, which goes with it.
+    pub(crate) fn host_with_memory(&self, name: &str) -> Host {
+        self.make_host(name, &["--net", "--ipc"], &["--net", "--ipc"])
+    }
+
     /// The same with names that only this host knows: the text is its `/etc/hosts`. What runs on
     /// it starts in the root directory.
     pub(crate) fn host_with_names(&self, name: &str, hosts: &str) -> Host {

@@ -5,13 +5,14 @@
 //! | octets | what |
 //! |---|---|
 //! | 0 to 7, 8 to 15 | what the system clock showed: seconds, microseconds |
-//! | 16 to 23 | what must be added to it, s, a double; of a pulse, how far it was past a second |
+//! | 16 to 23 | what must be added to it, s, a double; of a pulse, what must be taken from it |
 //! | 24 to 27 | is it a pulse, which does not know the second? |
 //! | 28 to 31 | leap second: 0 none, 1 inserted, 2 deleted, 3 not synchronised |
 //! | 32 to 35 | nothing |
 //! | 36 to 39 | 0x534f434b |
 //!
-//! A pulse has the other sign, whatever the comment at the field in chrony says: chrony subtracts
+//! A pulse tells that but for whole seconds: it is what the system clock showed past a second when
+//! one began. It has the other sign, whatever the comment at the field in chrony says: chrony subtracts
 //! it, and those who give it pulses go by that.
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -317,7 +318,7 @@ mod tests {
             ..told
         };
         assert_eq!(read(&datagram(0.125, 0, 1)), Ok(insert));
-        // 0.25 s past a second.
+        // A second began when the system clock showed 0.25 s past one.
         let pulse = Told {
             ahead: Duration::from_secs_f64(-0.25),
             pulse: true,
