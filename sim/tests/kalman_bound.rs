@@ -5,7 +5,7 @@
 //! of the discipline is in the ratio: estimating noise and wander, the age of interleaved exchanges,
 //! corrections that take time.
 
-use clockwright_sim::{Report, Scenario, run};
+use clockwright_sim::{Scenario, run};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// log2 s.
