@@ -225,7 +225,7 @@ mod tests {
                 "     0       610       605          400            300       10.0",
                 "     1       600       595          400            400        1.0",
                 "arrivals stamped by the NIC 1100, the kernel 110, the daemon 0",
-                "departures by the NIC 790, the kernel 11; missing 0",
+                "departures by the NIC 790, the kernel 11, by those before and after 0; missing 0",
                 "interleaved table: 250 of 131072 replies; 0 made room for others",
                 "all tables take 3.4 MB, full or empty",
                 "",
