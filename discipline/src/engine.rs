@@ -11,16 +11,18 @@ use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
 use crate::filter::{LEAST_DRIFT, Prior, Verdict};
 use crate::fresh::Fresh;
+use crate::leap::{LeapSecond, Leaps};
 use crate::orphan;
 use crate::part::{Reason, State};
 use crate::pi::Loop;
 use crate::poll;
-use crate::sample::{Leap, Sample, Upstream};
+use crate::sample::{Sample, Upstream};
 use crate::select::{Voter, select};
 use crate::source::{Source, SourceOptions, Standing};
 use crate::status::{SourceStatus, Status};
 
 mod group;
+mod leaps;
 
 /// How long the first source waits for the others to contradict it, s.
 const WAIT_FOR_OTHERS_S: i64 = 5;
@@ -100,6 +102,14 @@ pub enum Action {
         /// What to add.
         by: Duration,
     },
+    /// A leap second has come: the count of UTC has jumped.
+    Leap {
+        /// Which.
+        second: LeapSecond,
+        /// Is the clock to be stepped by [`LeapSecond::shift`]? Otherwise somebody else sees to it,
+        /// or it is slewed.
+        step: bool,
+    },
     /// Poll a source at another interval.
     SetPoll {
         /// Which.
@@ -146,6 +156,7 @@ pub struct Outlook {
     orphan: bool,
     /// The state without a reference.
     unset: Status,
+    leaps: Leaps,
 }
 
 impl Outlook {
@@ -154,6 +165,7 @@ impl Outlook {
         let Some(reference) = self.reference else {
             return self.unset;
         };
+        let reading = self.leaps.reading(reading, Some(&reference.estimate));
         let estimate = reference.estimate.carried_to(reading.raw);
         let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
         let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
@@ -197,6 +209,9 @@ pub struct Discipline {
     /// Between the last two updates that were not at the same instant, s.
     interval_s: f64,
     actions: VecDeque<Action>,
+    leaps: Leaps,
+    /// When leap seconds were last looked at.
+    leap_seen: Timestamp<Raw>,
 }
 
 impl Discipline {
@@ -213,6 +228,8 @@ impl Discipline {
             updates: 0,
             interval_s: 0.0,
             actions: VecDeque::from([Action::SetFrequency { frequency }]),
+            leaps: Leaps::default(),
+            leap_seen: Timestamp::EPOCH,
         }
     }
 
@@ -261,6 +278,7 @@ impl Discipline {
         let prior = self.prior();
         self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
         self.reference = None;
+        self.leaps.forget_expected();
         self.first_enough = None;
         self.updates = 0;
         for source in self.sources.values_mut() {
@@ -290,14 +308,16 @@ impl Discipline {
         sample: &Sample,
         reading: ClockReading,
     ) -> Option<Verdict> {
+        self.pass_leap(reading.raw);
+        let (sample, reading) = self.without_leaps(sample, reading);
         let prior = self.prior();
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
         source.reachable = true;
-        if orphan.is_some_and(|orphan| source.has_another_clock(sample, orphan)) {
+        if orphan.is_some_and(|orphan| source.has_another_clock(&sample, orphan)) {
             source.restart(prior, reading.raw);
         }
-        let verdict = source.filter.update(sample);
+        let verdict = source.filter.update(&sample);
         if verdict == Verdict::Suspect {
             self.widen_bound(id, reading.raw);
         }
@@ -338,11 +358,13 @@ impl Discipline {
 
     /// When [`Discipline::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Timestamp<Raw>> {
-        self.pi.ends()
+        self.pi.ends().into_iter().chain(self.leap_timeout()).min()
     }
 
-    /// Ends a correction whose time has come.
+    /// Ends a correction whose time has come, and sees to a leap second.
     pub fn handle_timeout(&mut self, now: Timestamp<Raw>) {
+        self.pass_leap(now);
+        self.leap_seen = now;
         if let Some(correction) = self.pi.expire(now) {
             self.actions.push_back(Action::SetFrequency {
                 frequency: correction.frequency,
@@ -379,11 +401,13 @@ impl Discipline {
             reference: self.reference,
             orphan: self.reference.is_some_and(is_orphan),
             unset: Status::unset(self.config.learnt),
+            leaps: self.leaps,
         }
     }
 
     /// The state of a source.
     pub fn source_status(&self, id: SourceId, reading: ClockReading) -> Option<SourceStatus> {
+        let reading = self.reading_without_leaps(reading);
         let source = self.sources.get(&id)?;
         let estimate = source
             .filter
@@ -401,20 +425,6 @@ impl Discipline {
             samples: source.filter.count(),
             last_sample_age_s: age.map(Duration::as_secs_f64),
         })
-    }
-
-    /// The leap second that most of the believed sources with a voice announce.
-    pub fn leap(&self) -> Leap {
-        let believed: Vec<Leap> = self
-            .sources
-            .values()
-            .filter(|source| source.is_believed() && source.has_voice())
-            .map(|source| source.filter.upstream().leap)
-            .collect();
-        [Leap::Insert, Leap::Delete]
-            .into_iter()
-            .find(|leap| 2 * believed.iter().filter(|said| *said == leap).count() > believed.len())
-            .unwrap_or(Leap::None)
     }
 
     /// What a new source's filter starts from: the estimate of the others if there is one.

@@ -13,6 +13,7 @@ use crate::estimate::SourceEstimate;
 use crate::fresh::{Fresh, Level};
 use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
+use crate::leap::is_leap;
 use crate::sample::{Sample, Upstream};
 
 /// An innovation beyond this many standard deviations, and beyond what queueing explains, is
@@ -131,7 +132,7 @@ impl SourceFilter {
         self.doubt_s = 0.0;
         match verdict {
             Verdict::Suspect => self.doubt_s = innovation.abs(),
-            Verdict::Moved => track.follow_a_move(innovation, dt),
+            Verdict::Moved => track.follow_a_move(innovation, dt, excess),
             _ => {
                 let square = innovation * innovation;
                 self.mean_square_residual += RUNNING * (square - self.mean_square_residual);
@@ -384,14 +385,24 @@ impl Track {
 
     /// Do noise and queueing explain an innovation (s)?
     fn explains(&self, innovation: f64, excess: f64) -> bool {
+        innovation.abs() <= self.explained_s(excess)
+    }
+
+    /// How large an innovation (s) noise and queueing explain.
+    fn explained_s(&self, excess: f64) -> f64 {
         let clean = self.bank.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
-        innovation.abs() <= SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
+        SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
     }
 
     /// The phase has moved by about `innovation` within `dt` seconds, by a step of phase or of
     /// frequency; the next samples tell which.
-    fn follow_a_move(&mut self, innovation: f64, dt: f64) {
-        let frequency = (innovation / dt).clamp(-MAX_FREQUENCY, MAX_FREQUENCY);
+    fn follow_a_move(&mut self, innovation: f64, dt: f64, excess: f64) {
+        let explained = self.explained_s(excess);
+        let frequency = if is_leap(innovation, explained) {
+            0.0
+        } else {
+            (innovation / dt).clamp(-MAX_FREQUENCY, MAX_FREQUENCY)
+        };
         self.bank.doubt(Covariance {
             phase: innovation * innovation,
             cross: 0.0,

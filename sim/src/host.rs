@@ -269,6 +269,8 @@ impl Host {
                     self.clock.set_frequency(now, frequency);
                 }
                 ClockAction::Step { by } => self.clock.step(by),
+                ClockAction::Leap { second, step: true } => self.clock.step(second.shift()),
+                ClockAction::Leap { .. } => {}
                 ClockAction::SetPoll { id, poll } => {
                     let client = usize::try_from(id.0)
                         .ok()

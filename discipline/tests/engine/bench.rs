@@ -144,6 +144,8 @@ impl Bench {
                     self.steps.push(by);
                     self.clock.step(by);
                 }
+                Action::Leap { second, step: true } => self.clock.step(second.shift()),
+                Action::Leap { .. } => {}
                 Action::SetPoll { id, poll } => self.polls.push((id, poll)),
             }
         }

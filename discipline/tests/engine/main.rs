@@ -211,10 +211,10 @@ fn most_sources_must_announce_a_leap_second() {
         bench.say(2, ms(0));
         bench.say(3, ms(0));
     }
-    assert_eq!(bench.discipline.leap(), Leap::None);
+    assert_eq!(bench.discipline.leap(bench.now), Leap::None);
     bench.pass(Duration::from_secs(1));
     bench.say_with(2, ms(0), Leap::Insert);
-    assert_eq!(bench.discipline.leap(), Leap::Insert);
+    assert_eq!(bench.discipline.leap(bench.now), Leap::Insert);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn the_bound_and_the_leap_second_are_of_those_with_a_voice() {
         }
     }
     assert_eq!(bench.state(2), State::Combined);
-    assert_eq!(bench.discipline.leap(), Leap::None);
+    assert_eq!(bench.discipline.leap(bench.now), Leap::None);
     let bound = bench.status().error_bound_s;
     assert!(
         (0.95 * alone..1.05 * alone).contains(&bound),

@@ -113,7 +113,7 @@ impl Server {
                     self.steps.push(by);
                     self.clock.step(by);
                 }
-                Action::SetPoll { .. } => {}
+                Action::Leap { .. } | Action::SetPoll { .. } => {}
             }
         }
     }
