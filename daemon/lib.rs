@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod interfaces;
+mod leap;
 pub mod measure;
 pub mod nts;
 pub mod output;

@@ -1,6 +1,7 @@
 //! `[clock]`: the clock that is disciplined.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clockwright_timebase::Duration;
@@ -11,6 +12,7 @@ use super::problem::did_you_mean;
 use super::section::section;
 use super::settings::some_above_zero;
 use super::units::Frequency;
+use super::value::choice;
 
 section! {
     /// The clock that is disciplined.
@@ -25,9 +27,30 @@ section! {
         "step" => step: StepConfig = StepConfig::default();
         /// Fastest correction by frequency.
         "max_slew" => max_slew: Frequency = Frequency::from_ppm(50_000.0), if slew_rate;
+        /// How the clock gets over a leap second.
+        "leap" => leap: LeapMode = LeapMode::Kernel;
+        /// The list of leap seconds.
+        "leap_list" => leap_list: PathBuf = PathBuf::from(LEAP_LIST);
         /// Start no earlier than the time that was saved last, where the host does not keep time
         /// while it is off.
         "restore" => restore: bool = false;
+    }
+}
+
+/// Where tzdata puts the list of leap seconds.
+pub const LEAP_LIST: &str = "/usr/share/zoneinfo/leap-seconds.list";
+
+choice! {
+    /// How the clock gets over a leap second.
+    pub enum LeapMode {
+        /// The kernel inserts it or leaves it out; a clock that is not the kernel's is stepped.
+        Kernel = "kernel",
+        /// The daemon steps the clock at the instant.
+        Step = "step",
+        /// The clock goes on, is a second off, and that is slewed.
+        Slew = "slew",
+        /// Nothing is done about it; once the sources have made it the clock follows them.
+        Ignore = "ignore",
     }
 }
 

@@ -57,6 +57,21 @@ pub enum LeapReport {
     Unsynchronized,
 }
 
+/// A list of leap seconds (`leap-seconds.list`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeapListReport {
+    /// The file.
+    pub path: String,
+    /// When its publisher changed it, s since 1970-01-01.
+    pub updated_unix_s: i64,
+    /// Until when it counts, s since 1970-01-01.
+    pub expires_unix_s: i64,
+    /// Does it still count?
+    pub valid: bool,
+    /// The end of the day with the next leap second that it knows of, s since 1970-01-01.
+    pub next_leap_unix_s: Option<i64>,
+}
+
 /// Whether the daemon steers its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,8 +110,16 @@ pub struct StatusReport {
     pub reference_id: Option<String>,
     /// Configured name of the source followed most. Null while not synchronised.
     pub reference_name: Option<String>,
-    /// Announced leap second.
+    /// The leap second at the end of this day.
     pub leap: LeapReport,
+    /// TAI minus UTC, s, by a list of leap seconds that is valid. Null while not synchronised.
+    pub tai_offset_s: Option<i32>,
+    /// The list of leap seconds that counts. Null: none.
+    #[serde(default)]
+    pub leap_list: Option<LeapListReport>,
+    /// Why the list that is configured was refused when it was last read.
+    #[serde(default)]
+    pub leap_list_error: Option<String>,
     /// What must still be added to the clock to make it right, by the current estimate, s.
     pub offset_s: Option<f64>,
     /// What the clock is steered by: positive makes it run faster than the oscillator, ppm.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::control::{
     AuthEntry, AuthReport, ClockName, FallbackReport, InterfaceReport, KeyServerReport, KindReport,
-    LeapReport, PhcReport, RxReport, ServerReport, ServerStampsReport, SourceReport, SourceState,
-    StampCounts, StampReport, StatusReport, Steering, TableReport, TalkerReport, TimestampsReport,
-    TransportReport, TxStampReport, WorkerReport,
+    LeapListReport, LeapReport, PhcReport, RxReport, ServerReport, ServerStampsReport,
+    SourceReport, SourceState, StampCounts, StampReport, StatusReport, Steering, TableReport,
+    TalkerReport, TimestampsReport, TransportReport, TxStampReport, WorkerReport,
 };
 use crate::probe::{ClockProbe, InterfaceProbe, ProbeReport, Stamping};
 
@@ -24,6 +24,15 @@ pub(crate) fn status() -> StatusReport {
         reference_id: Some("192.0.2.1".to_owned()),
         reference_name: Some("time1.example.net".to_owned()),
         leap: LeapReport::None,
+        tai_offset_s: Some(37),
+        leap_list: Some(LeapListReport {
+            path: "/usr/share/zoneinfo/leap-seconds.list".to_owned(),
+            updated_unix_s: 1_783_296_000,
+            expires_unix_s: 1_814_140_800,
+            valid: true,
+            next_leap_unix_s: None,
+        }),
+        leap_list_error: None,
         offset_s: Some(-120e-9),
         frequency_ppm: Some(12.3456),
         frequency_uncertainty_ppm: Some(0.002),
@@ -48,6 +57,7 @@ pub(crate) fn unsynchronized() -> StatusReport {
         reference_id: None,
         reference_name: None,
         leap: LeapReport::Unsynchronized,
+        tai_offset_s: None,
         offset_s: None,
         frequency_ppm: None,
         frequency_uncertainty_ppm: None,

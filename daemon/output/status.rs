@@ -1,5 +1,8 @@
 //! `clockwright status` for people.
 
+use clockwright_timebase::Timestamp;
+
+use super::date;
 use super::si::{age, ppm, signed, span};
 use super::style::{Paint, Style};
 use super::table::{Align, Cell, Table};
@@ -102,6 +105,11 @@ fn details(status: &StatusReport) -> Table {
         ("Root delay", status.root_delay_s.map(span)),
         ("Root dispersion", status.root_dispersion_s.map(span)),
         ("Leap second", Some(leap(status.leap).to_owned())),
+        (
+            "TAI - UTC",
+            status.tai_offset_s.map(|offset| format!("{offset} s")),
+        ),
+        ("Leap list", Some(leap_list(status))),
         ("Last update", status.last_update_age_s.map(ago)),
         ("Sources", Some(sources)),
         ("Samples", Some(format!("{} used", status.samples))),
@@ -113,14 +121,34 @@ fn details(status: &StatusReport) -> Table {
     ];
     let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
     for (name, value) in rows {
-        // Only the virtual clock's true error can be known at all.
-        if name == "True error" && value.is_none() {
+        // Only the virtual clock's true error, and TAI only by a list, can be known at all.
+        if matches!(name, "True error" | "TAI - UTC") && value.is_none() {
             continue;
         }
         let value = value.unwrap_or_else(|| "not known yet".to_owned());
         table.row(vec![Cell::new(name, Style::Heading), value.into()]);
     }
     table
+}
+
+/// The list of leap seconds, and until when it counts.
+fn leap_list(status: &StatusReport) -> String {
+    let date = |unix_s| date(Timestamp::from_timespec(unix_s, 0));
+    let list = status.leap_list.as_ref().map(|list| {
+        let until = date(list.expires_unix_s);
+        match (list.valid, list.next_leap_unix_s) {
+            (false, _) => format!("expired on {until}; the sources are believed"),
+            (true, None) => format!("valid until {until}, no leap second"),
+            (true, Some(next)) => format!("valid until {until}, leap second before {}", date(next)),
+        }
+    });
+    let error = status.leap_list_error.as_deref().map(printable);
+    match (list, error) {
+        (Some(list), None) => list,
+        (Some(list), Some(error)) => format!("{list}; a newer one was refused: {error}"),
+        (None, Some(error)) => format!("refused: {error}"),
+        (None, None) => "none; the sources are believed".to_owned(),
+    }
 }
 
 /// What the clock is steered by, and how well that is known.
@@ -146,8 +174,8 @@ fn reference(status: &StatusReport) -> String {
 pub(super) const fn leap(leap: LeapReport) -> &'static str {
     match leap {
         LeapReport::None => "none announced",
-        LeapReport::Insert => "one is inserted at the end of the month",
-        LeapReport::Delete => "one is deleted at the end of the month",
+        LeapReport::Insert => "one is inserted at the end of this day",
+        LeapReport::Delete => "one is deleted at the end of this day",
         LeapReport::Unsynchronized => "unknown while not synchronised",
     }
 }
@@ -172,6 +200,8 @@ Frequency        +12.346 ppm ±0.002
 Root delay       240 us
 Root dispersion  1.50 ms
 Leap second      none announced
+TAI - UTC        37 s
+Leap list        valid until 2027-06-28 00:00:00 UTC, no leap second
 Last update      12 s ago
 Sources          4 known, 4 reachable, 3 used
 Samples          120 used

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::follow::Followers;
 use super::keys::KeysFound;
 use super::leap_file::LeapFile;
+use super::leap_list::ListFile;
 use super::limiter::Limiter;
 use super::local::LocalWatch;
 use super::logging::LevelSwitch;
@@ -91,6 +92,8 @@ pub(super) struct Daemon {
     pub(super) ptp_inbox: Option<PtpInbox>,
     pub(super) limiter: Limiter,
     pub(super) local: LocalWatch,
+    /// The list of leap seconds.
+    pub(super) leap_list: ListFile,
     pub(super) counts: Counts,
     pub(super) state: StateFile,
     pub(super) sessions: SessionsFile,
@@ -153,6 +156,7 @@ impl Daemon {
             &parts.discipline.outlook(),
             LeapFile::new(&parts.config.state.directory),
         );
+        let leap_list = ListFile::new(&parts.config.clock.leap_list, now);
         let mut daemon = Self {
             main_file: parts.main_file,
             config: parts.config,
@@ -170,6 +174,7 @@ impl Daemon {
             ptp_inbox: Some(PtpInbox::new()),
             limiter: Limiter::default(),
             local: LocalWatch::new(now),
+            leap_list,
             counts: Counts::default(),
             state: parts.state,
             sessions: parts.sessions.0,
@@ -194,6 +199,7 @@ impl Daemon {
             daemon.attach(refclock);
         }
         daemon.followers = Followers::new(&daemon.config.follow);
+        daemon.look_at_leap_list();
         daemon.carry_out();
         daemon.tell();
         daemon
@@ -210,6 +216,7 @@ impl Daemon {
             self.key_server_due(),
             self.local_due(),
             self.discipline.next_timeout(),
+            Some(self.leap_list.next_timeout()),
             Some(self.save_at),
         ];
         let next = due.into_iter().flatten().min().unwrap_or(self.save_at);
@@ -223,6 +230,14 @@ impl Daemon {
         if self.discipline.next_timeout().is_some_and(|due| due <= now) {
             self.discipline.handle_timeout(now);
             self.carry_out();
+            if self.told_leap != KernelLeap::None {
+                // It has been made, or is just being: the kernel need not be told any more.
+                self.tell();
+            }
+        }
+        if self.leap_list.next_timeout() <= now {
+            self.look_at_leap_list();
+            self.tell();
         }
         let due: Vec<SourceId> = self
             .sources
@@ -376,6 +391,9 @@ impl Daemon {
                 return;
             }
             Disruption::Set(by) if by.abs() < LEAST_SETTING => return,
+            Disruption::Set(by) if self.is_expected_leap(by, now) => {
+                info!("a leap second: the system clock was set by {}", show(by));
+            }
             Disruption::Set(by) if self.is_leap_second(by) => {
                 info!("a leap second: the system clock was set by {}", show(by));
                 self.start_afresh(now);
@@ -402,7 +420,13 @@ impl Daemon {
         self.carry_out();
     }
 
-    /// Was it the kernel that set the clock, as it was told to?
+    /// Is it the leap second that all estimates go by already?
+    fn is_expected_leap(&self, by: Duration, now: Timestamp<Raw>) -> bool {
+        let second = self.discipline.leap_in_hand(now);
+        second.is_some_and(|second| (by - second.shift()).abs() < Duration::from_millis(100))
+    }
+
+    /// Was it the kernel that set the clock, as it was told to, at another time than expected?
     fn is_leap_second(&self, by: Duration) -> bool {
         let expected = match self.told_leap {
             KernelLeap::None => return false,

@@ -16,6 +16,7 @@ mod key_server;
 mod keys;
 mod leap;
 mod leap_file;
+mod leap_list;
 mod limiter;
 mod local;
 mod logging;

@@ -62,6 +62,7 @@ impl Daemon {
 
     fn try_reload(&mut self) -> Result<(), ReloadError> {
         self.check_key_files();
+        self.read_leap_list_again();
         let loaded = Config::load(&self.main_file).map_err(ReloadError::Invalid)?;
         let changes = self.config.changes_to(&loaded.config);
         if changes.is_empty() {
@@ -110,6 +111,7 @@ impl Daemon {
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
         self.take_over_orphans();
+        self.read_leap_list_again();
         self.tell();
         self.post();
     }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use clockwright_discipline::Outlook;
+use clockwright_discipline::{ClockReading, Outlook};
 use clockwright_ntp::Leap;
 use clockwright_ntp::nts::CookieKeys;
-use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
 use clockwright_sys::socket::{LoopBack, Stamping, packets_may_come_back};
 use clockwright_timebase::Duration;
@@ -14,13 +13,11 @@ use tracing::{info, warn};
 
 use super::daemon::Daemon;
 use super::desk::Desk;
-use super::leap;
 use super::leap_file::LeapFile;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::interfaces::{Interfaces, Sight};
 use crate::output::date;
-use crate::serve::about::About;
 use crate::serve::board::{Need, Needs};
 use crate::serve::policy::Policy;
 use crate::serve::posted::Posted;
@@ -149,7 +146,7 @@ impl Daemon {
         }
         let reading = self.clock.read();
         let about = self.about(reading);
-        self.follow_leap_second(&about);
+        self.follow_leap_second(reading);
         let interfaces = &self.instruments.interfaces;
         let version = Some(interfaces.version());
         if self.serving.seen != version {
@@ -178,17 +175,19 @@ impl Daemon {
 
     /// Knows of a leap second that is to be smeared from its day's beginning, before the smear's, to
     /// the smear's end, when nobody announces it any more.
-    fn follow_leap_second(&mut self, about: &About) {
+    fn follow_leap_second(&mut self, reading: ClockReading) {
         let smears = |server: &ServerConfig| server.smear.is_some();
         let smears = self.config.server.as_ref().is_some_and(smears);
-        let (before, now) = (self.serving.smear, about.now);
+        let (before, now) = (self.serving.smear, reading.clock);
         let known = before.filter(|smear| smears && !smear.is_over(now));
-        let announced = match leap::for_kernel(self.discipline.leap(), now) {
-            KernelLeap::Insert => Some(LeapKind::Insert),
-            KernelLeap::Delete => Some(LeapKind::Delete),
-            KernelLeap::None => None,
-        };
-        let found = announced.map(|kind| Smear::at_the_end_of(now, kind));
+        let found = self.leap_today(reading).map(|second| {
+            let kind = if second.inserted {
+                LeapKind::Insert
+            } else {
+                LeapKind::Delete
+            };
+            Smear::new(second.day_ends, kind)
+        });
         let smear = known.or(found.filter(|_| smears));
         if smear == before {
             return;

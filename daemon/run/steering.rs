@@ -13,11 +13,10 @@ use clockwright_timebase::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::daemon::Daemon;
-use super::leap;
 use super::local;
 use super::notify;
 use super::refclocks::Attached;
-use crate::clock::{EARLIEST, shown_at};
+use crate::clock::{EARLIEST, know_tai_offset, shown_at};
 use crate::control::ClockName;
 use crate::output::si::{signed, span};
 use crate::serve::about::About;
@@ -90,6 +89,7 @@ impl Daemon {
             match action {
                 Action::SetFrequency { frequency } => self.set_frequency(frequency),
                 Action::Step { by } => self.step(by),
+                Action::Leap { second, step } => self.take_leap_second(second, step),
                 Action::SetPoll { id, poll } => {
                     if let Some(member) = self.sources.member_mut(id) {
                         member.asked.client_mut().set_poll(poll);
@@ -112,7 +112,7 @@ impl Daemon {
         }
     }
 
-    fn step(&mut self, by: Duration) {
+    pub(super) fn step(&mut self, by: Duration) {
         let stamps_packets = self.clock.stamps_packets();
         let Some(helm) = self.clock.helm() else {
             return;
@@ -206,13 +206,17 @@ impl Daemon {
     pub(super) fn tell(&mut self) {
         let reading = self.reading();
         let status = self.discipline.status(reading);
-        let leap = leap::for_kernel(self.discipline.leap(), reading.clock);
+        let leap = self.follow_leap_seconds(reading);
+        let tai_offset = self.tai_offset_s(reading, status.synchronized);
+        if let Some(offset) = tai_offset {
+            know_tai_offset(offset);
+        }
         let announcement = Announcement {
             synchronized: status.synchronized,
             leap,
             max_error: bounded(status.error_bound_s),
             est_error: bounded(status.offset_s.abs() + status.offset_sd_s),
-            tai_offset: None,
+            tai_offset,
         };
         if let Some(helm) = self.clock.helm()
             && let Err(failure) = helm.announce(&announcement)
@@ -266,10 +270,10 @@ impl Daemon {
     pub(super) fn about(&self, reading: ClockReading) -> About {
         let status = self.discipline.status(reading);
         let reference_id = status.selected.and_then(|id| self.reference_id_of(id));
-        let leap = match self.discipline.leap() {
-            discipline::Leap::None => Leap::None,
-            discipline::Leap::Insert => Leap::Insert,
-            discipline::Leap::Delete => Leap::Delete,
+        let leap = match self.leap_today(reading).map(|second| second.inserted) {
+            None => Leap::None,
+            Some(true) => Leap::Insert,
+            Some(false) => Leap::Delete,
         };
         About::new(status, reading, reference_id, leap, self.precision)
     }

@@ -51,12 +51,7 @@ impl Daemon {
         let known = status.updated.is_some();
         let synchronized = status.synchronized;
         let estimate = |value: f64| (known && value.is_finite()).then_some(value);
-        let count = |which: fn(&SourceState) -> bool| {
-            let servers = self.sources.members().map(|m| self.judgement(m, reading).0);
-            let clocks = self.refclocks.iter().map(|c| self.part_of(c, reading).0);
-            let states = servers.chain(clocks);
-            u32::try_from(states.filter(which).count()).unwrap_or(u32::MAX)
-        };
+        let count = |which: fn(&SourceState) -> bool| self.count_sources(reading, which);
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: (reading.raw - self.started).as_secs_f64(),
@@ -79,6 +74,9 @@ impl Daemon {
             } else {
                 LeapReport::Unsynchronized
             },
+            tai_offset_s: self.tai_offset_s(reading, synchronized),
+            leap_list: self.leap_list_report(reading),
+            leap_list_error: self.leap_list.error().map(str::to_owned),
             offset_s: estimate(status.offset_s),
             frequency_ppm: estimate(status.frequency * 1e6),
             frequency_uncertainty_ppm: estimate(status.frequency_sd * 1e6),
@@ -104,6 +102,14 @@ impl Daemon {
                 matches!(state, SourceState::Selected | SourceState::Combined)
             }),
         }
+    }
+
+    /// How many sources are in such a state.
+    fn count_sources(&self, reading: ClockReading, which: fn(&SourceState) -> bool) -> u32 {
+        let servers = self.sources.members().map(|m| self.judgement(m, reading).0);
+        let clocks = self.refclocks.iter().map(|c| self.part_of(c, reading).0);
+        let states = servers.chain(clocks);
+        u32::try_from(states.filter(which).count()).unwrap_or(u32::MAX)
     }
 
     fn source_reports(&self) -> Vec<SourceReport> {

@@ -50,14 +50,6 @@ impl Smear {
         Self { leap_at, kind }
     }
 
-    /// A leap second at the end of the day that `now` is in.
-    pub(crate) fn at_the_end_of(now: Timestamp<Utc>, kind: LeapKind) -> Self {
-        let day = Duration::from_secs(DAY).as_units();
-        let ended = now.since_epoch().as_units().div_euclid(day);
-        let end = Duration::from_units((ended + 1) * day);
-        Self::new(Timestamp::from_epoch(end), kind)
-    }
-
     /// The instant after the leap second.
     pub(crate) const fn leap_at(&self) -> Timestamp<Utc> {
         self.leap_at
@@ -198,16 +190,6 @@ mod tests {
                 assert!(correction(kind, Duration::from_millis(millis)).is_some());
             }
         }
-    }
-
-    #[test]
-    fn a_day_ends_at_midnight() {
-        let end = |secs| Smear::at_the_end_of(Timestamp::from_timespec(secs, 5), LeapKind::Insert);
-        for secs in [T - 1, T - 86_400] {
-            assert_eq!(end(secs), smear(LeapKind::Insert));
-        }
-        assert_eq!(end(T).leap_at(), Timestamp::from_timespec(T + 86_400, 0));
-        assert_eq!(end(-1).leap_at(), Timestamp::EPOCH);
     }
 
     #[test]

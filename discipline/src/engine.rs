@@ -341,12 +341,14 @@ impl Discipline {
         fresh: &Fresh,
         reading: ClockReading,
     ) -> Option<Verdict> {
+        self.pass_leap(reading.raw);
+        let (sample, reading) = self.without_leaps(&fresh.sample, reading);
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
-        if orphan.is_some_and(|orphan| source.has_another_clock(&fresh.sample, orphan)) {
+        if orphan.is_some_and(|orphan| source.has_another_clock(&sample, orphan)) {
             return None;
         }
-        let verdict = source.filter.foresee(fresh);
+        let verdict = source.filter.foresee(&Fresh { sample, ..*fresh });
         if verdict == Verdict::Suspect {
             self.widen_bound(id, reading.raw);
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod leap;
 mod over_ptp;
 mod secured;
 mod world;

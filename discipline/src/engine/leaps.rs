@@ -60,7 +60,7 @@ impl Discipline {
             return;
         };
         if manner == LeapManner::Slew {
-            self.correct(now, second.shift().as_secs_f64(), utc.frequency, None);
+            self.correct(now, second.shift().as_secs_f64(), utc.frequency);
         }
         let step = manner == LeapManner::Step;
         self.actions.push_back(Action::Leap { second, step });
