@@ -22,6 +22,7 @@ pub use system::System;
 pub use tai::{ahead_of_utc, guess_tai_offset, hold_tai_offset, know_tai_offset, leap_tai_offset};
 pub use timescale::{Implausible, Pace, Timescale, Window};
 
+use std::fmt;
 use std::io;
 
 use clockwright_discipline::ClockReading;
@@ -141,6 +142,28 @@ pub trait Helm {
     /// # Errors
     /// The clock refuses.
     fn announce(&mut self, announcement: &Announcement) -> Result<(), AdjustError>;
+
+    /// What somebody else was found to have done to the clock when something was announced; told
+    /// once. Of a clock that nobody else can steer: nothing.
+    fn interference(&mut self) -> Option<Interference> {
+        None
+    }
+}
+
+/// What another program has done to the clock: it runs at another rate than was set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interference {
+    /// As it was set, s/s.
+    pub set: f64,
+    /// As it was found, s/s.
+    pub found: f64,
+}
+
+impl fmt::Display for Interference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (set, found) = (self.set * 1e6, self.found * 1e6);
+        write!(f, "it runs at {found:+.4} ppm instead of {set:+.4} ppm")
+    }
 }
 
 /// Opens the configured clock. `no_adjust` keeps the host's clock from being touched; a virtual

@@ -1,12 +1,14 @@
 //! The system clock, steered.
 
 use clockwright_discipline::ClockReading;
-use clockwright_sys::adjust::{self, AdjustError, Announcement};
+use clockwright_sys::adjust::{self, AdjustError, Announcement, KernelState};
 use clockwright_sys::clock::{self, ClockId};
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 
 use super::steady::Aim;
-use super::{Clock, Helm, Implausible, Pace, Shown, Timescale, Window, kernel_rate, reading_of};
+use super::{
+    Clock, Helm, Implausible, Interference, Pace, Shown, Timescale, Window, kernel_rate, reading_of,
+};
 use crate::control::{ClockName, Steering};
 
 /// `CLOCK_REALTIME`, steered by `clock_adjtime`.
@@ -15,6 +17,7 @@ pub struct System {
     timescale: Timescale,
     pace: Pace,
     aim: Aim,
+    interference: Option<Interference>,
 }
 
 impl System {
@@ -28,6 +31,7 @@ impl System {
             timescale: Timescale::host(),
             pace: Pace::steady(kernel_rate()),
             aim: Aim::default(),
+            interference: None,
         })
     }
 }
@@ -110,6 +114,64 @@ impl Helm for System {
     }
 
     fn announce(&mut self, announcement: &Announcement) -> Result<(), AdjustError> {
-        adjust::announce(announcement).map(drop)
+        let found = adjust::announce(announcement)?;
+        if let Some(interference) = interference(self.pace.rate, &found) {
+            self.interference = Some(interference);
+            // Until it is set right again, this is what it does.
+            self.pace = self.pace.changed(clock::raw_now(), found.rate);
+        }
+        Ok(())
+    }
+
+    fn interference(&mut self) -> Option<Interference> {
+        self.interference.take()
+    }
+}
+
+/// Two rates that differ by less are the same, s/s: a hundredth of the kernel's unit.
+const SAME_RATE: f64 = 1e-13;
+
+/// What somebody else has done to a clock that was set to `rate` (s/s), by what the kernel says of it.
+///
+/// Both rates come from the kernel's own whole numbers. Its loop (`STA_PLL`), which other programs make
+/// use of, changes them too.
+fn interference(rate: f64, found: &KernelState) -> Option<Interference> {
+    let differs = (found.rate - rate).abs() > SAME_RATE;
+    differs.then_some(Interference {
+        set: rate,
+        found: found.rate,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clockwright_sys::adjust::{KernelLeap, TimeState};
+
+    use super::*;
+
+    fn found(rate: f64) -> KernelState {
+        KernelState {
+            rate,
+            frequency_ppm: rate * 1e6,
+            tick_us: 10_000,
+            status: adjust::read(ClockId::REALTIME).unwrap().status,
+            leap: KernelLeap::None,
+            time_state: TimeState::Ok,
+            max_error: Duration::ZERO,
+            est_error: Duration::ZERO,
+            tai_offset: 0,
+        }
+    }
+
+    #[test]
+    fn a_rate_that_somebody_else_has_set_is_noticed() {
+        assert_eq!(interference(12.5e-6, &found(12.5e-6)), None);
+        // The kernel's unit is 2^-16 ppm.
+        let unit = 1e-6 / 65_536.0;
+        let other = interference(12.5e-6, &found(12.5e-6 + unit));
+        assert!(other.is_some_and(|it| it.found > it.set), "{other:?}");
+        let shown = interference(1e-6, &found(-2e-6)).map(|it| it.to_string());
+        let expected = "it runs at -2.0000 ppm instead of +1.0000 ppm";
+        assert_eq!(shown.as_deref(), Some(expected));
     }
 }

@@ -25,6 +25,9 @@ section! {
         "virtual" => virtual_clock: VirtualClock = VirtualClock::default();
         /// When to step rather than slew.
         "step" => step: StepConfig = StepConfig::default();
+        /// The same after the host slept, was moved or had its clock set by others; `None`: as `step`
+        /// says.
+        "resume" => resume: Option<StepConfig> = None;
         /// Fastest correction by frequency.
         "max_slew" => max_slew: Frequency = Frequency::from_ppm(50_000.0), if slew_rate;
         /// How the clock gets over a leap second.

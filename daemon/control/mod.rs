@@ -18,8 +18,8 @@ pub use auth::AuthEntry;
 pub use client::{AskError, ask};
 pub use protocol::{Answer, MAX_REQUEST, MOST_TALKERS, Request};
 pub use report::{
-    AuthReport, ClockName, KindReport, LeapListReport, LeapReport, SourceReport, SourceState,
-    StampReport, StatusReport, Steering, TransportReport,
+    AuthReport, ClockName, DisruptionKind, DisruptionReport, KindReport, LeapListReport,
+    LeapReport, SourceReport, SourceState, StampReport, StatusReport, Steering, TransportReport,
 };
 pub use server::MAX_CLIENTS;
 pub use serving::{

@@ -140,6 +140,13 @@ pub struct StatusReport {
     pub samples: u64,
     /// Steps of the clock since the start.
     pub steps: u64,
+    /// How often the host slept, was moved, or had its clock set by another program, since the start.
+    pub disruptions: u64,
+    /// The last of them, newest first.
+    pub last_disruptions: Vec<DisruptionReport>,
+    /// What another program was last found to have done to the clock, and who it may have been; null:
+    /// nothing.
+    pub other_steerer: Option<String>,
     /// Sources that have an address, pool members counted one by one. A name that is not resolved
     /// is in the list of sources, and not counted here.
     pub sources: u32,
@@ -147,6 +154,29 @@ pub struct StatusReport {
     pub sources_reachable: u32,
     /// Sources that the clock follows at present.
     pub sources_used: u32,
+}
+
+/// What happened to a host's time from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisruptionKind {
+    /// The host slept.
+    Suspended,
+    /// The hypervisor moved it, or went on from a snapshot.
+    Moved,
+    /// Another program set the clock.
+    ClockSet,
+}
+
+/// One such event.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DisruptionReport {
+    /// What it was.
+    pub kind: DisruptionKind,
+    /// How long ago, s.
+    pub age_s: f64,
+    /// How long the host slept, or what was added to the clock, s; null where that is not known.
+    pub by_s: Option<f64>,
 }
 
 /// What the daemon thinks of a source.

@@ -7,13 +7,17 @@ use super::si::{age, ppm, signed, span};
 use super::style::{Paint, Style};
 use super::table::{Align, Cell, Table};
 use super::text::printable;
-use crate::control::{ClockName, LeapReport, StatusReport, Steering};
+use crate::control::{ClockName, DisruptionKind, LeapReport, StatusReport, Steering};
 
 /// A sentence that says how right the clock is, warnings if there are any, and the details.
 pub fn status_lines(status: &StatusReport, paint: Paint) -> Vec<String> {
     let (sentence, style) = verdict(status);
     let mut lines = vec![paint.apply(style, &sentence)];
     lines.extend(warning(status).map(|warning| paint.apply(Style::Doubtful, warning)));
+    lines.extend(status.other_steerer.as_deref().map(|what| {
+        let text = format!("Beware: {}.", printable(what));
+        paint.apply(Style::Doubtful, &text)
+    }));
     lines.push(String::new());
     lines.extend(details(status).lines(paint));
     lines
@@ -78,6 +82,27 @@ fn warning(status: &StatusReport) -> Option<&'static str> {
     }
 }
 
+/// What has happened to the host's time, if something has.
+fn disruptions(status: &StatusReport) -> Option<String> {
+    let last = status.last_disruptions.first()?;
+    let by = |text: fn(f64) -> String| last.by_s.map_or_else(String::new, text);
+    let what = match last.kind {
+        DisruptionKind::Suspended => format!("slept{}", by(|s| format!(" for {}", age(s)))),
+        DisruptionKind::Moved => "moved to another host, or a snapshot".to_owned(),
+        DisruptionKind::ClockSet => {
+            format!(
+                "clock set{} by another program",
+                by(|s| format!(" by {}", signed(s)))
+            )
+        }
+    };
+    let ago = age(last.age_s);
+    Some(match status.disruptions {
+        1 => format!("{what}, {ago} ago"),
+        many => format!("{many}; the last: {what}, {ago} ago"),
+    })
+}
+
 /// The aligned details under the sentence.
 fn details(status: &StatusReport) -> Table {
     let clock = match &status.clock {
@@ -114,6 +139,7 @@ fn details(status: &StatusReport) -> Table {
         ("Sources", Some(sources)),
         ("Samples", Some(format!("{} used", status.samples))),
         ("Steps", Some(format!("{} since the start", status.steps))),
+        ("Disruptions", disruptions(status)),
         (
             "Daemon",
             Some(format!("version {version}, up {}", age(status.uptime_s))),
@@ -121,8 +147,9 @@ fn details(status: &StatusReport) -> Table {
     ];
     let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
     for (name, value) in rows {
-        // Only the virtual clock's true error, and TAI only by a list, can be known at all.
-        if matches!(name, "True error" | "TAI - UTC") && value.is_none() {
+        // The true error can be known of the virtual clock only, TAI only by a list; and most hosts are
+        // never disrupted.
+        if matches!(name, "True error" | "TAI - UTC" | "Disruptions") && value.is_none() {
             continue;
         }
         let value = value.unwrap_or_else(|| "not known yet".to_owned());

@@ -12,6 +12,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::disruptions::Past;
 use super::follow::Followers;
 use super::keys::KeysFound;
 use super::leap_file::LeapFile;
@@ -19,29 +20,24 @@ use super::leap_list::ListFile;
 use super::limiter::Limiter;
 use super::local::LocalWatch;
 use super::logging::LevelSwitch;
+use super::moved::MoveWatch;
 use super::ptp::PtpInbox;
 use super::refclocks::Refclocks;
 use super::serve::Serving;
 use super::sessions::{SavedSession, SessionsFile};
 use super::sources::{Sources, Turnover};
 use super::state::StateFile;
-use super::watch::Disruption;
 use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
-use crate::control::Steering;
 use crate::interfaces::Interfaces;
 use crate::measure::{
     Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
 };
 use crate::nts::bootstrap;
 use crate::nts::server::KeServer;
-use crate::output::si::signed;
 
 /// How often what has been learnt is saved.
 const SAVE_EVERY: Duration = Duration::from_secs(3600);
-
-/// Less than this is no setting of the clock: programs also "set" it to what it shows.
-const LEAST_SETTING: Duration = Duration::from_micros(10);
 
 /// What came of something that was begun and not waited for.
 #[derive(Debug)]
@@ -113,6 +109,10 @@ pub(super) struct Daemon {
     pub(super) told_leap: KernelLeap,
     /// Steps of the system clock by this process that the watch has yet to report.
     pub(super) own_steps: u32,
+    /// Says when the machine was moved.
+    pub(super) moves: MoveWatch,
+    /// What has happened to the host's time.
+    pub(super) past: Past,
 }
 
 /// What a daemon is made from.
@@ -187,6 +187,8 @@ impl Daemon {
             told_smears: false,
             told_leap: KernelLeap::None,
             own_steps: 0,
+            moves: MoveWatch::new(),
+            past: Past::default(),
         };
         daemon.sources.remember(parts.sessions.1, now);
         daemon.take_over_orphans();
@@ -375,72 +377,6 @@ impl Daemon {
         }
     }
 
-    /// The host slept, or somebody set the system clock.
-    pub(super) fn handle_disruption(&mut self, disruption: Disruption) {
-        let now = self.clock.timescale().now();
-        match disruption {
-            Disruption::Slept(slept) => {
-                info!(
-                    "the host slept for {:.1} s: starting afresh",
-                    slept.as_secs_f64()
-                );
-                self.start_afresh(now);
-            }
-            Disruption::Set(_) if self.own_steps > 0 => {
-                self.own_steps = 0;
-                return;
-            }
-            Disruption::Set(by) if by.abs() < LEAST_SETTING => return,
-            Disruption::Set(by) if self.is_expected_leap(by, now) => {
-                info!("a leap second: the system clock was set by {}", show(by));
-            }
-            Disruption::Set(by) if self.is_leap_second(by) => {
-                info!("a leap second: the system clock was set by {}", show(by));
-                self.start_afresh(now);
-            }
-            Disruption::Set(by) if self.clock.stamps_packets() => {
-                let by = show(by);
-                if self.clock.steering() == Steering::Adjusting {
-                    warn!(
-                        "the system clock was set by {by} by another program; starting afresh. \
-                         Two programs must not steer one clock: look for chronyd, ntpd, \
-                         systemd-timesyncd or the hypervisor's tools"
-                    );
-                    self.start_afresh(now);
-                } else {
-                    info!("the system clock was set by {by}");
-                }
-            }
-            Disruption::Set(by) => debug!("the host's clock was set by {}", show(by)),
-        }
-        // Stamps of packets under way are of the clock as it was.
-        self.sources.restart(now);
-        self.refclocks.restart();
-        self.serving.clock_stepped();
-        self.carry_out();
-    }
-
-    /// Is it the leap second that all estimates go by already?
-    fn is_expected_leap(&self, by: Duration, now: Timestamp<Raw>) -> bool {
-        let second = self.discipline.leap_in_hand(now);
-        second.is_some_and(|second| (by - second.shift()).abs() < Duration::from_millis(100))
-    }
-
-    /// Was it the kernel that set the clock, as it was told to, at another time than expected?
-    fn is_leap_second(&self, by: Duration) -> bool {
-        let expected = match self.told_leap {
-            KernelLeap::None => return false,
-            KernelLeap::Insert => Duration::from_secs(-1),
-            KernelLeap::Delete => Duration::from_secs(1),
-        };
-        (by - expected).abs() < Duration::from_millis(100)
-    }
-
-    pub(super) fn start_afresh(&mut self, now: Timestamp<Raw>) {
-        self.discipline.restart(now);
-        self.carry_out();
-    }
-
     /// Saves what has been learnt.
     fn save(&mut self) {
         let Some(learnt) = self.discipline.learnt() else {
@@ -497,8 +433,4 @@ impl Drop for Daemon {
         self.end_correction();
         self.followers.stop();
     }
-}
-
-fn show(by: Duration) -> String {
-    signed(by.as_secs_f64())
 }

@@ -8,7 +8,7 @@ use clockwright_sys::clock::raw_now;
 use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
-use crate::config::{Changes, ClockConfig, Config, Invalid};
+use crate::config::{Changes, ClockConfig, Config, Invalid, StepConfig};
 use crate::nts::server::KeError;
 use crate::serve::ListenError;
 
@@ -110,6 +110,7 @@ impl Daemon {
         let clock = &self.config.clock;
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
+        self.discipline.set_resume_policy(resume_policy(clock));
         self.take_over_orphans();
         self.read_leap_list_again();
         self.tell();
@@ -141,9 +142,18 @@ impl Daemon {
 
 /// The step policy as the discipline wants it.
 pub(super) fn step_policy(clock: &ClockConfig) -> StepPolicy {
+    policy_of(&clock.step)
+}
+
+/// The same after a disruption.
+pub(super) fn resume_policy(clock: &ClockConfig) -> StepPolicy {
+    policy_of(clock.resume.as_ref().unwrap_or(&clock.step))
+}
+
+fn policy_of(step: &StepConfig) -> StepPolicy {
     StepPolicy {
-        above: clock.step.above,
-        first: clock.step.first,
+        above: step.above,
+        first: step.first,
     }
 }
 

@@ -17,7 +17,10 @@ const KNOWN: [(&str, &str); 11] = [
     ("chronyd", "systemctl disable --now chrony"),
     ("ntpd", "systemctl disable --now ntpsec (or ntp, openntpd)"),
     ("ntp-daemon", "systemctl disable --now ntpd-rs"),
-    ("systemd-timesyn", "systemctl disable --now systemd-timesyncd"),
+    (
+        "systemd-timesyn",
+        "systemctl disable --now systemd-timesyncd",
+    ),
     ("phc2sys", "stop it, or give it another clock with -c"),
     ("ptp4l", "run it with free_running 1, or stop it"),
     ("timemaster", "systemctl disable --now timemaster"),
@@ -85,10 +88,10 @@ pub(super) fn suspects(rivals: &[Rival]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::Scratch;
+    use crate::nts::scratch::Scratch;
 
-    fn with_processes(names: &[(&str, &str)]) -> Scratch {
-        let scratch = Scratch::new();
+    fn with_processes(test: &str, names: &[(&str, &str)]) -> Scratch {
+        let scratch = Scratch::new(test);
         for (number, name) in names {
             let directory = scratch.path(number);
             fs::create_dir(&directory).unwrap();
@@ -99,15 +102,18 @@ mod tests {
 
     #[test]
     fn programs_that_steer_the_clock_are_found_by_name() {
-        let scratch = with_processes(&[
-            ("1", "systemd"),
-            ("17", "chronyd"),
-            ("18", "chronyd-helper"),
-            ("20", "clockwright"),
-            ("version", "ntpd"),
-            ("33", "systemd-timesyn"),
-        ]);
-        let mut found = running(&scratch.path(""), 20);
+        let scratch = with_processes(
+            "rivals",
+            &[
+                ("1", "systemd"),
+                ("17", "chronyd"),
+                ("18", "chronyd-helper"),
+                ("20", "clockwright"),
+                ("version", "ntpd"),
+                ("33", "systemd-timesyn"),
+            ],
+        );
+        let mut found = running(scratch.directory(), 20);
         found.sort_by_key(|rival| rival.process);
         let names: Vec<_> = found.iter().map(|rival| rival.name).collect();
         assert_eq!(names, ["chronyd", "systemd-timesyn"]);
@@ -120,8 +126,8 @@ mod tests {
 
     #[test]
     fn nobody_is_suspected_where_nobody_is_seen() {
-        let scratch = with_processes(&[("1", "systemd")]);
+        let scratch = with_processes("no-rivals", &[("1", "systemd")]);
         assert_eq!(running(&scratch.path("none"), 1), []);
-        assert!(suspects(&running(&scratch.path(""), 2)).starts_with("no program known"));
+        assert!(suspects(&running(scratch.directory(), 2)).starts_with("no program known"));
     }
 }

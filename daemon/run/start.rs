@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::daemon::{Daemon, Finding, Parts};
+use super::disruptions::warn_of_rivals;
 use super::logging::LevelSwitch;
-use super::reload::{max_slew, step_policy};
+use super::reload::{max_slew, resume_policy, step_policy};
 use super::restore::{RTCS, restore, rtcs_of};
 use super::sessions::SessionsFile;
 use super::state::{Kept, StateFile};
@@ -92,11 +93,12 @@ pub(super) fn start(
     if config.clock.restore {
         restore_clock(clock.as_mut(), lower_bound);
     }
-    let discipline = Discipline::new(Rules {
+    let mut discipline = Discipline::new(Rules {
         step: step_policy(&config.clock),
         max_slew: max_slew(&config.clock),
         learnt: learnt(kept.as_ref(), clock.as_ref()),
     });
+    discipline.set_resume_policy(resume_policy(&config.clock));
     let sessions = SessionsFile::new(&config.state.directory);
     let remembered = sessions.take().unwrap_or_else(|error| {
         warn!("{error}");
@@ -192,6 +194,7 @@ fn introduce(clock: &dyn Clock) {
     match (clock.name(), clock.steering()) {
         (ClockName::System, Steering::Adjusting) => {
             info!("clockwright {version}: steering the system clock");
+            warn_of_rivals();
         }
         (ClockName::System, Steering::Disabled) => {
             info!(

@@ -66,6 +66,7 @@ impl Daemon {
         reading: ClockReading,
         interleaved: Option<bool>,
     ) {
+        self.mind_moves();
         let verdict = self.discipline.handle_sample(id, sample, reading);
         let then = shown_at(reading, self.clock.rate(), sample.at);
         debug!(
@@ -100,7 +101,7 @@ impl Daemon {
         }
     }
 
-    fn set_frequency(&mut self, frequency: f64) {
+    pub(super) fn set_frequency(&mut self, frequency: f64) {
         let now = self.clock.timescale().now();
         let Some(helm) = self.clock.helm() else {
             return;
@@ -224,6 +225,7 @@ impl Daemon {
         {
             error!("the kernel cannot be told how good the clock is: {failure}{leave}");
         }
+        self.mind_interference();
         self.told_leap = leap;
         if status.synchronized && !self.was_synchronized {
             self.was_synchronized = true;

@@ -89,6 +89,9 @@ impl Daemon {
                 .map(|updated| (reading.raw - updated).as_secs_f64()),
             samples: self.counts.samples,
             steps: self.counts.steps,
+            disruptions: self.past.count(),
+            last_disruptions: self.past.report(reading.raw),
+            other_steerer: self.past.rival().map(str::to_owned),
             sources: count(|_| true),
             sources_reachable: u32::try_from(
                 self.sources

@@ -23,6 +23,8 @@ const NEVER_UNIX_S: i64 = 1 << 33;
 pub(super) enum Disruption {
     /// The host slept this long; the oscillator did not count meanwhile.
     Slept(Duration),
+    /// The machine was moved to another host, or goes on from a snapshot.
+    Moved,
     /// The system clock was set: this was added to it.
     Set(Duration),
 }

@@ -206,6 +206,9 @@ pub struct Discipline {
     pi: Loop,
     reference: Option<Reference>,
     updates: u32,
+    /// When the clock may be stepped after a disruption, and whether there was one.
+    resume: Option<StepPolicy>,
+    resumed: bool,
     /// Between the last two updates that were not at the same instant, s.
     interval_s: f64,
     actions: VecDeque<Action>,
@@ -226,6 +229,8 @@ impl Discipline {
             pi: Loop::new(frequency, config.max_slew),
             reference: None,
             updates: 0,
+            resume: None,
+            resumed: false,
             interval_s: 0.0,
             actions: VecDeque::from([Action::SetFrequency { frequency }]),
             leaps: Leaps::default(),
@@ -238,6 +243,12 @@ impl Discipline {
         self.config.step = step;
         self.config.max_slew = max_slew;
         self.pi.set_max_slew(max_slew);
+    }
+
+    /// When the clock may be stepped after the host's time was disrupted ([`Discipline::restart`]);
+    /// unless this is called, as after the start.
+    pub fn set_resume_policy(&mut self, resume: StepPolicy) {
+        self.resume = Some(resume);
     }
 
     /// Adds a source that has said nothing yet. A source of the same id is replaced.
@@ -273,7 +284,7 @@ impl Discipline {
 
     /// Starts afresh: the host slept or was moved, so the oscillator has lost count of time. What
     /// was learnt of its frequency stays; all offsets are forgotten, the clock counts as
-    /// unsynchronised, and the step policy's first updates begin again.
+    /// unsynchronised, and the first updates begin again, under the step policy for that.
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         let prior = self.prior();
         self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
@@ -281,6 +292,7 @@ impl Discipline {
         self.leaps.forget_expected();
         self.first_enough = None;
         self.updates = 0;
+        self.resumed = true;
         for source in self.sources.values_mut() {
             source.restart(prior, now);
         }
@@ -556,8 +568,10 @@ impl Discipline {
         self.reference = Some(reference);
         let offset = reference.estimate.offset - reading.ahead_of_raw();
         let frequency = reference.estimate.frequency;
-        let may_step = self.updates <= self.config.step.first;
-        if may_step && offset.abs() > self.config.step.above {
+        let after_disruption = self.resume.filter(|_| self.resumed);
+        let policy = after_disruption.unwrap_or(self.config.step);
+        let may_step = self.updates <= policy.first;
+        if may_step && offset.abs() > policy.above {
             self.actions.push_back(Action::Step { by: offset });
             self.correct(now, 0.0, frequency);
         } else {

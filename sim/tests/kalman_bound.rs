@@ -22,9 +22,8 @@ fn scenario(jitter_s: f64, wander: f64, poll: i8) -> Scenario {
     scenario.duration_s = scenario.settle_s + 4000.0 * interval_s;
     scenario.probe_s = (0.21 * interval_s.min(4.0)).max(0.0131);
     scenario.oscillator.wander = wander;
-    let [source] = scenario.source.as_mut_slice() else {
-        panic!("one source");
-    };
+    assert_eq!(scenario.source.len(), 1);
+    let source = &mut scenario.source[0];
     source.path.jitter_s = jitter_s;
     (source.poll_min, source.poll_max) = (poll, poll);
     assert!(source.interleaved, "as by default");
