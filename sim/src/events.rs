@@ -1,7 +1,7 @@
 //! What happens in a scenario by its author's will, and what comes of it.
 
 use crate::report::EventReport;
-use crate::scenario::{Scenario, Span};
+use crate::scenario::{ErrorChange, Scenario, Span};
 
 /// All events of a scenario, the first one first: when (s), and what.
 pub(crate) fn events_of(scenario: &Scenario) -> Vec<(f64, String)> {
@@ -23,7 +23,7 @@ pub(crate) fn events_of(scenario: &Scenario) -> Vec<(f64, String)> {
             events.push((until_s, format!("{name} goes")));
         }
         for change in &source.error_change {
-            events.push((change.at_s, format!("{name} errs {:+} s", change.by_s)));
+            events.push((change.at_s, format!("{name} {}", how_it_errs(change))));
         }
         for route in &source.path.route {
             events.push((route.at_s, format!("{name} by another route")));
@@ -38,6 +38,18 @@ pub(crate) fn events_of(scenario: &Scenario) -> Vec<(f64, String)> {
     events.retain(|(at_s, _)| *at_s <= scenario.duration_s);
     events.sort_by(|a, b| a.0.total_cmp(&b.0));
     events
+}
+
+fn how_it_errs(change: &ErrorChange) -> String {
+    let ErrorChange {
+        by_s, drift_ppm, ..
+    } = change;
+    match (*by_s != 0.0, *drift_ppm != 0.0) {
+        (true, false) => format!("errs {by_s:+} s"),
+        (true, true) => format!("errs {by_s:+} s, drifts {drift_ppm:+} ppm"),
+        (false, true) => format!("drifts {drift_ppm:+} ppm"),
+        (false, false) => "drifts no more".to_owned(),
+    }
 }
 
 fn push_outages(events: &mut Vec<(f64, String)>, name: &str, outages: &[Span]) {

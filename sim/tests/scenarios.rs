@@ -2,7 +2,7 @@
 //!
 //! Virtual time and fixed seeds: these figures are the same on any machine.
 
-use clockwright_sim::{Report, Scenario, run};
+use clockwright_sim::{Report, Scenario, run, run_with_series};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
@@ -144,6 +144,58 @@ fn a_server_that_lies_is_named_and_does_not_move_the_clock() {
         );
     }
     assert_bound_holds(&reports);
+}
+
+#[test]
+fn a_server_that_begins_to_drift_is_named_before_it_has_taken_the_clock_along() {
+    let reports = reports(include_str!("../scenarios/liar.toml"), |_| {});
+    for report in &reports {
+        assert_eq!(report.sources[3].state, "falseticker", "{report:?}");
+        // As far as the intervals of the others reach; no further.
+        assert!(report.max_s < 1.5e-3, "{}", report.max_s);
+        let drift = &report.events[0];
+        assert_eq!(drift.what, "source 4 drifts +1 ppm");
+        assert!(drift.recovery_s.is_some(), "{drift:?}");
+    }
+    assert_bound_holds(&reports);
+}
+
+#[test]
+fn one_attacked_server_of_four_moves_the_clock_by_less_than_a_tenth_of_its_delay() {
+    let reports = reports(include_str!("../scenarios/attack-one-of-four.toml"), |_| {});
+    for report in &reports {
+        assert!(report.max_s < 0.25e-3, "{}", report.max_s);
+    }
+    assert_bound_holds(&reports);
+}
+
+/// Everything that a PHC read may hide is in the error, and in the bound.
+#[test]
+fn what_phc_reads_hide_is_within_the_bound() {
+    let reports = reports(include_str!("../scenarios/phc-asymmetric.toml"), |_| {});
+    for report in &reports {
+        // The clock is read early by 0.8 of half of 1 us.
+        let off_s = (report.mean_s.abs() - 0.4e-6).abs();
+        assert!(off_s < 10e-9, "{}", report.mean_s);
+        let bound_s = report.median_bound_s.expect("a bound was published");
+        assert!(bound_s > 5.5e-6, "{bound_s}");
+    }
+    assert_bound_holds(&reports);
+}
+
+#[test]
+fn the_course_of_a_run_has_its_extremes_and_changes_nothing() {
+    let mut scenario = scenario(include_str!("../scenarios/holdover.toml"));
+    scenario.settle_s = 0.0;
+    let (report, series) = run_with_series(&scenario, 100);
+    assert_eq!(report, run(&scenario));
+    assert!(series.parts.len() >= 100);
+    let errors = series.parts.iter();
+    let largest_s = errors.fold(0.0_f64, |most, part| {
+        most.max(part.error_max_s.abs()).max(part.error_min_s.abs())
+    });
+    assert!(largest_s >= report.max_s, "{largest_s} {}", report.max_s);
+    assert_eq!(series.selections[0].source, Some(1));
 }
 
 #[test]
