@@ -124,17 +124,19 @@ fn error_lines(report: &Report, converged_s: f64) -> Lines {
 
 fn bound_lines(report: &Report) -> Lines {
     let median = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), si::span);
-    let mut violations = format!(
-        "{} of {} looks, {} of {} after samples",
+    let worst = report
+        .first_violation_s
+        .map_or_else(String::new, |first_s| {
+            let worst = si::span(report.worst_violation_s);
+            format!(", the first at {first_s:.1} s, the worst by {worst}")
+        });
+    let violations = format!(
+        "{} of {} looks, {} of {} after samples{worst}",
         report.bound_violations,
         report.bound_probes,
         report.sample_violations,
         report.sample_probes
     );
-    if let Some(first_s) = report.first_violation_s {
-        let worst = si::span(report.worst_violation_s);
-        violations += &format!(", the first at {first_s:.1} s, the worst by {worst}");
-    }
     vec![
         ("error bound, median".into(), median(report.median_bound_s)),
         ("  violations".into(), violations),
