@@ -147,7 +147,6 @@ impl Daemon {
         let now = parts.clock.timescale().now();
         let stamping = &parts.config.timestamping;
         let ptp = PtpPorts::new(stamping.ptp_transport, stamping.ptp_domain);
-        let sources: Vec<_> = parts.config.servers().cloned().collect();
         let precision = clockwright_sys::clock::measure_precision();
         let serving = Serving::new(
             parts.config.server.as_ref(),
@@ -192,19 +191,25 @@ impl Daemon {
         };
         daemon.sources.remember(parts.sessions.1, now);
         daemon.take_over_orphans();
-        for source in sources {
-            let turnover = daemon.sources.add(source, now, &mut daemon.instruments);
-            daemon.apply(turnover);
-        }
-        let refclocks: Vec<_> = daemon.config.refclocks().cloned().collect();
-        for refclock in refclocks {
-            daemon.attach(refclock);
-        }
-        daemon.followers = Followers::new(&daemon.config.follow);
-        daemon.look_at_leap_list();
-        daemon.carry_out();
-        daemon.tell();
+        daemon.begin(now);
         daemon
+    }
+
+    /// Begins to ask whom the configuration names.
+    fn begin(&mut self, now: Timestamp<Raw>) {
+        let sources: Vec<_> = self.config.servers().cloned().collect();
+        for source in sources {
+            let turnover = self.sources.add(source, now, &mut self.instruments);
+            self.apply(turnover);
+        }
+        let refclocks: Vec<_> = self.config.refclocks().cloned().collect();
+        for refclock in refclocks {
+            self.attach(refclock);
+        }
+        self.followers = Followers::new(&self.config.follow);
+        self.look_at_leap_list();
+        self.carry_out();
+        self.tell();
     }
 
     /// When something is due next, and what a timer of the kernel has to count until then.

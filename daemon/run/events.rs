@@ -21,26 +21,18 @@ impl Daemon {
     }
 
     fn handle_event(&mut self, id: SourceId, event: Event) {
-        let now = self.clock.timescale().now();
         match event {
-            Event::Exchange(exchange) => {
-                self.take_exchange(id, &exchange);
-                return;
-            }
-            Event::Foreseen(foreseen) => {
-                self.take_foreseen(id, &foreseen);
-                return;
-            }
-            Event::Reachable(reachable) => {
-                self.handle_reachability(id, reachable);
-                return;
-            }
-            Event::KeysWanted => {
-                self.establish_keys(id);
-                return;
-            }
-            _ => {}
+            Event::Exchange(exchange) => self.take_exchange(id, &exchange),
+            Event::Foreseen(foreseen) => self.take_foreseen(id, &foreseen),
+            Event::Reachable(reachable) => self.handle_reachability(id, reachable),
+            Event::KeysWanted => self.establish_keys(id),
+            other => self.handle_trouble(id, other),
         }
+    }
+
+    /// Something has gone wrong with a server's packets.
+    fn handle_trouble(&mut self, id: SourceId, event: Event) {
+        let now = self.clock.timescale().now();
         let Some((source, member)) = self.sources.find(id) else {
             return;
         };

@@ -88,7 +88,9 @@ impl Pulses {
                 let pulses = by_kernel(device, last, clock)
                     .map_err(|error| format!("{}: {error}", self.path.display()))?;
                 if clock_was_set {
-                    pulses.iter().for_each(|_| tally.note(Refusal::ClockSet));
+                    for _ in &pulses {
+                        tally.note(Refusal::ClockSet);
+                    }
                     Vec::new()
                 } else {
                     pulses

@@ -232,6 +232,24 @@ fn after_a_restart_the_clock_may_be_stepped_again_and_the_frequency_is_kept() {
 }
 
 #[test]
+fn after_a_restart_the_clock_is_stepped_by_the_policy_for_that() {
+    let run = |start: StepPolicy, resume: StepPolicy| {
+        let mut bench = Bench::new(ms(200), start);
+        bench.discipline.set_resume_policy(resume);
+        bench.add(1);
+        bench.rounds(4, &[(1, ms(0))]);
+        let at_start = bench.steps.len();
+        bench.discipline.restart(bench.now);
+        bench.carry_out();
+        bench.rounds(4, &[(1, ms(5_000))]);
+        (at_start, bench.steps.len() - at_start)
+    };
+    assert_eq!(run(step(ms(100), 3), NEVER), (1, 0));
+    assert_eq!(run(NEVER, step(ms(100), 3)), (0, 1));
+    assert_eq!(run(NEVER, step(ms(60_000), 3)), (0, 0));
+}
+
+#[test]
 fn a_source_that_moved_is_asked_more_often() {
     let mut bench = Bench::new(ms(0), NEVER);
     bench.add(1);
