@@ -4,7 +4,9 @@ mod bench;
 mod fresh;
 mod standing;
 
-use clockwright_discipline::{Action, Config, Discipline, Leap, Learnt, SourceId, State, Verdict};
+use clockwright_discipline::{
+    Action, Config, Discipline, Leap, Learnt, SourceId, State, StepPolicy, Verdict,
+};
 use clockwright_timebase::{Duration, Poll};
 
 use bench::{Bench, NEVER, ms, step};
