@@ -12,6 +12,7 @@ use crate::estimate::{SourceEstimate, SourceId};
 use crate::filter::{LEAST_DRIFT, Prior, Verdict};
 use crate::fresh::Fresh;
 use crate::leap::{LeapSecond, Leaps};
+use crate::memory::Memory;
 use crate::orphan;
 use crate::part::{Reason, State};
 use crate::pi::Loop;
@@ -23,6 +24,9 @@ use crate::status::{SourceStatus, Status};
 
 mod group;
 mod leaps;
+mod holdover;
+
+use holdover::GROWTH_SIGMAS;
 
 /// How long the first source waits for the others to contradict it, s.
 const WAIT_FOR_OTHERS_S: i64 = 5;
@@ -47,8 +51,10 @@ pub struct Learnt {
     pub frequency: f64,
     /// Its standard deviation, s/s.
     pub frequency_sd: f64,
-    /// Wander, s/s per √s.
+    /// Wander as the filters find it from one sample to the next, s/s per √s.
     pub wander: f64,
+    /// The wander that explains how far the clock strays over an hour, s/s per √s.
+    pub long_wander: f64,
 }
 
 impl Default for Learnt {
@@ -58,6 +64,7 @@ impl Default for Learnt {
             frequency: 0.0,
             frequency_sd: 100e-6,
             wander: 1e-9,
+            long_wander: 1e-9,
         }
     }
 }
@@ -131,6 +138,8 @@ struct Reference {
     doubt_s: f64,
     /// By how much sources without a voice have changed the frequency, s/s.
     pull: f64,
+    /// Has the clock gone on by its long memory since?
+    held: bool,
 }
 
 impl Reference {
@@ -143,7 +152,7 @@ impl Reference {
     fn settled_distance_at(&self, at: Timestamp<Raw>) -> f64 {
         let age = (at - self.estimate.at).as_secs_f64().max(0.0);
         let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
-        self.distance_s + 3.0 * more + (LEAST_DRIFT + self.pull) * age
+        self.distance_s + GROWTH_SIGMAS * more + (LEAST_DRIFT + self.pull) * age
     }
 }
 
@@ -154,6 +163,8 @@ pub struct Outlook {
     reference: Option<Reference>,
     /// Is that an orphan?
     orphan: bool,
+    /// Is no source believed any more?
+    alone: bool,
     /// The state without a reference.
     unset: Status,
     leaps: Leaps,
@@ -190,6 +201,9 @@ impl Outlook {
             root_dispersion_s: (error_bound_s - root_delay_s / 2.0).max(0.0),
             error_bound_s,
             updated: Some(reference.estimate.at),
+            holdover_s: self
+                .alone
+                .then(|| (reading.raw - reference.estimate.at).as_secs_f64()),
         }
     }
 }
@@ -204,6 +218,7 @@ pub struct Discipline {
     sources: BTreeMap<SourceId, Source>,
     first_enough: Option<Timestamp<Raw>>,
     pi: Loop,
+    memory: Memory,
     reference: Option<Reference>,
     updates: u32,
     /// When the clock may be stepped after a disruption, and whether there was one.
@@ -227,6 +242,7 @@ impl Discipline {
             sources: BTreeMap::new(),
             first_enough: None,
             pi: Loop::new(frequency, config.max_slew),
+            memory: Memory::new(config.learnt.long_wander),
             reference: None,
             updates: 0,
             resume: None,
@@ -288,6 +304,7 @@ impl Discipline {
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         let prior = self.prior();
         self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
+        self.memory.forget_phases();
         self.reference = None;
         self.leaps.forget_expected();
         self.first_enough = None;
@@ -372,10 +389,11 @@ impl Discipline {
 
     /// When [`Discipline::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Timestamp<Raw>> {
-        self.pi.ends().into_iter().chain(self.leap_timeout()).min()
+        let steering = self.pi.ends().or_else(|| self.holdover_due());
+        steering.into_iter().chain(self.leap_timeout()).min()
     }
 
-    /// Ends a correction whose time has come, and sees to a leap second.
+    /// Ends a correction whose time has come or goes over to holdover, and sees to a leap second.
     pub fn handle_timeout(&mut self, now: Timestamp<Raw>) {
         self.pass_leap(now);
         self.leap_seen = now;
@@ -384,6 +402,7 @@ impl Discipline {
                 frequency: correction.frequency,
             });
         }
+        self.hold_over(now);
     }
 
     /// The next thing to carry out; call until `None` after each `handle_…`.
@@ -396,10 +415,12 @@ impl Discipline {
     pub fn learnt(&self) -> Option<Learnt> {
         let reference = self.reference.filter(|last| !self.is_orphan(last));
         let estimate = reference?.estimate;
+        let forecast = self.memory.forecast(&estimate);
         Some(Learnt {
-            frequency: estimate.frequency,
-            frequency_sd: estimate.frequency_sd(),
+            frequency: forecast.frequency,
+            frequency_sd: forecast.frequency_sd,
             wander: estimate.wander,
+            long_wander: forecast.wander,
         })
     }
 
@@ -414,6 +435,7 @@ impl Discipline {
         Outlook {
             reference: self.reference,
             orphan: self.reference.is_some_and(is_orphan),
+            alone: self.is_on_its_own(),
             unset: Status::unset(self.config.learnt),
             leaps: self.leaps,
         }
@@ -565,6 +587,7 @@ impl Discipline {
         if let Some(last) = self.reference.filter(|last| last.estimate.at < now) {
             self.interval_s = (now - last.estimate.at).as_secs_f64();
         }
+        self.memory.note(&reference.estimate);
         self.reference = Some(reference);
         let offset = reference.estimate.offset - reading.ahead_of_raw();
         let frequency = reference.estimate.frequency;
@@ -632,6 +655,7 @@ impl Discipline {
             distance_s,
             doubt_s: 0.0,
             pull,
+            held: false,
         })
     }
 }

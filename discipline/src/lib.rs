@@ -24,6 +24,7 @@ mod fresh;
 mod gauge;
 mod kalman;
 mod leap;
+mod memory;
 mod noise;
 mod orphan;
 mod part;

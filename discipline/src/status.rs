@@ -39,6 +39,9 @@ pub struct Status {
     pub error_bound_s: f64,
     /// When the clock was last updated.
     pub updated: Option<Timestamp<Raw>>,
+    /// Since when no source has been believed, s: the age of the last update. `None` while there is
+    /// one, and before the first.
+    pub holdover_s: Option<f64>,
 }
 
 impl Status {
@@ -59,6 +62,7 @@ impl Status {
             root_dispersion_s: f64::INFINITY,
             error_bound_s: f64::INFINITY,
             updated: None,
+            holdover_s: None,
         }
     }
 }

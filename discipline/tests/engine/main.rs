@@ -2,6 +2,7 @@
 
 mod bench;
 mod fresh;
+mod holdover;
 mod standing;
 
 use clockwright_discipline::{
@@ -272,6 +273,7 @@ fn what_was_learnt_starts_the_next_run() {
         frequency: 23e-6,
         frequency_sd: 1e-8,
         wander: 1e-9,
+        ..Learnt::default()
     };
     let config = Config {
         step: NEVER,
