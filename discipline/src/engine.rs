@@ -21,10 +21,13 @@ use crate::sample::{Sample, Upstream};
 use crate::select::{Voter, select};
 use crate::source::{Source, SourceOptions, Standing};
 use crate::status::{SourceStatus, Status};
+use crate::thermal::TemperatureFit;
+use crate::warmth::{Taken, Warmth};
 
 mod group;
 mod leaps;
 mod holdover;
+mod temperature;
 
 use holdover::GROWTH_SIGMAS;
 
@@ -55,6 +58,8 @@ pub struct Learnt {
     pub wander: f64,
     /// The wander that explains how far the clock strays over an hour, s/s per √s.
     pub long_wander: f64,
+    /// What the temperature does to it, if that is known.
+    pub temperature: Option<TemperatureFit>,
 }
 
 impl Default for Learnt {
@@ -65,6 +70,7 @@ impl Default for Learnt {
             frequency_sd: 100e-6,
             wander: 1e-9,
             long_wander: 1e-9,
+            temperature: None,
         }
     }
 }
@@ -165,6 +171,8 @@ pub struct Outlook {
     orphan: bool,
     /// Is no source believed any more?
     alone: bool,
+    /// What is taken back of what the temperature does.
+    taken: Taken,
     /// The state without a reference.
     unset: Status,
     leaps: Leaps,
@@ -177,6 +185,7 @@ impl Outlook {
             return self.unset;
         };
         let reading = self.leaps.reading(reading, Some(&reference.estimate));
+        let reading = reading.compensated(self.taken);
         let estimate = reference.estimate.carried_to(reading.raw);
         let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
         let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
@@ -194,7 +203,7 @@ impl Outlook {
             upstream: reference.upstream,
             offset_s,
             offset_sd_s: estimate.offset_sd_s(),
-            frequency: estimate.frequency,
+            frequency: estimate.frequency + self.taken.rate,
             frequency_sd: estimate.frequency_sd(),
             wander: estimate.wander,
             root_delay_s,
@@ -219,6 +228,9 @@ pub struct Discipline {
     first_enough: Option<Timestamp<Raw>>,
     pi: Loop,
     memory: Memory,
+    warmth: Warmth,
+    /// What the clock was last made to run faster by than the compensated oscillator, s/s.
+    steered: f64,
     reference: Option<Reference>,
     updates: u32,
     /// When the clock may be stepped after a disruption, and whether there was one.
@@ -243,6 +255,8 @@ impl Discipline {
             first_enough: None,
             pi: Loop::new(frequency, config.max_slew),
             memory: Memory::new(config.learnt.long_wander),
+            warmth: Warmth::new(config.learnt.temperature),
+            steered: frequency,
             reference: None,
             updates: 0,
             resume: None,
@@ -303,8 +317,9 @@ impl Discipline {
     /// unsynchronised, and the first updates begin again, under the step policy for that.
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         let prior = self.prior();
-        self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
+        self.config.learnt = self.known().unwrap_or(self.config.learnt);
         self.memory.forget_phases();
+        self.warmth.forget_phases();
         self.reference = None;
         self.leaps.forget_expected();
         self.first_enough = None;
@@ -315,7 +330,7 @@ impl Discipline {
         }
         let frequency = prior.frequency;
         self.pi = Loop::new(frequency, self.config.max_slew);
-        self.actions.push_back(Action::SetFrequency { frequency });
+        self.steer(frequency);
     }
 
     /// Says whether a source answers. One that does not is not believed any more.
@@ -339,6 +354,8 @@ impl Discipline {
     ) -> Option<Verdict> {
         self.pass_leap(reading.raw);
         let (sample, reading) = self.without_leaps(sample, reading);
+        let sample = self.compensated(&sample);
+        let reading = reading.compensated(self.warmth.taken());
         let prior = self.prior();
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
@@ -372,6 +389,8 @@ impl Discipline {
     ) -> Option<Verdict> {
         self.pass_leap(reading.raw);
         let (sample, reading) = self.without_leaps(&fresh.sample, reading);
+        let sample = self.compensated(&sample);
+        let reading = reading.compensated(self.warmth.taken());
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
         if orphan.is_some_and(|orphan| source.has_another_clock(&sample, orphan)) {
@@ -398,9 +417,7 @@ impl Discipline {
         self.pass_leap(now);
         self.leap_seen = now;
         if let Some(correction) = self.pi.expire(now) {
-            self.actions.push_back(Action::SetFrequency {
-                frequency: correction.frequency,
-            });
+            self.steer(correction.frequency);
         }
         self.hold_over(now);
     }
@@ -413,6 +430,16 @@ impl Discipline {
     /// What has been learnt of the oscillator, to be kept for the next start. Nothing from an
     /// orphan, which does not know the frequency of UTC.
     pub fn learnt(&self) -> Option<Learnt> {
+        let known = self.known()?;
+        Some(Learnt {
+            frequency: known.frequency + self.warmth.taken().rate,
+            temperature: self.warmth.fit(),
+            ..known
+        })
+    }
+
+    /// The same of the compensated oscillator.
+    fn known(&self) -> Option<Learnt> {
         let reference = self.reference.filter(|last| !self.is_orphan(last));
         let estimate = reference?.estimate;
         let forecast = self.memory.forecast(&estimate);
@@ -421,6 +448,7 @@ impl Discipline {
             frequency_sd: forecast.frequency_sd,
             wander: estimate.wander,
             long_wander: forecast.wander,
+            temperature: None,
         })
     }
 
@@ -436,6 +464,7 @@ impl Discipline {
             reference: self.reference,
             orphan: self.reference.is_some_and(is_orphan),
             alone: self.is_on_its_own(),
+            taken: self.warmth.taken(),
             unset: Status::unset(self.config.learnt),
             leaps: self.leaps,
         }
@@ -445,6 +474,8 @@ impl Discipline {
     pub fn source_status(&self, id: SourceId, reading: ClockReading) -> Option<SourceStatus> {
         let reading = self.reading_without_leaps(reading);
         let source = self.sources.get(&id)?;
+        let taken = self.warmth.taken();
+        let reading = reading.compensated(taken);
         let estimate = source
             .filter
             .estimate()
@@ -456,7 +487,7 @@ impl Discipline {
             offset_s: estimate.map(|e| (e.offset - reading.ahead_of_raw()).as_secs_f64()),
             delay_s: source.filter.delay_floor_s(),
             jitter_s: source.filter.jitter_s(),
-            frequency: estimate.map(|e| e.frequency),
+            frequency: estimate.map(|e| e.frequency + taken.rate),
             error_bound_s: source.filter.root_distance_s(reading.raw),
             samples: source.filter.count(),
             last_sample_age_s: age.map(Duration::as_secs_f64),
@@ -465,7 +496,7 @@ impl Discipline {
 
     /// What a new source's filter starts from: the estimate of the others if there is one.
     fn prior(&self) -> Prior {
-        let learnt = self.learnt().unwrap_or(self.config.learnt);
+        let learnt = self.known().unwrap_or(self.config.learnt);
         Prior {
             frequency: learnt.frequency,
             frequency_sd: learnt.frequency_sd,
@@ -583,11 +614,12 @@ impl Discipline {
         let Some(reference) = self.combined(now) else {
             return;
         };
-        self.config.learnt = self.learnt().unwrap_or(self.config.learnt);
+        self.config.learnt = self.known().unwrap_or(self.config.learnt);
         if let Some(last) = self.reference.filter(|last| last.estimate.at < now) {
             self.interval_s = (now - last.estimate.at).as_secs_f64();
         }
         self.memory.note(&reference.estimate);
+        self.warmth.learn(&reference.estimate);
         self.reference = Some(reference);
         let offset = reference.estimate.offset - reading.ahead_of_raw();
         let frequency = reference.estimate.frequency;
@@ -605,9 +637,7 @@ impl Discipline {
     fn correct(&mut self, now: Timestamp<Raw>, offset_s: f64, frequency: f64) {
         let interval_s = self.interval_s;
         let correction = self.pi.correct(now, offset_s, frequency, interval_s);
-        self.actions.push_back(Action::SetFrequency {
-            frequency: correction.frequency,
-        });
+        self.steer(correction.frequency);
     }
 
     /// Combines the believed sources. UTC lies within each one's root distance of its offset, so

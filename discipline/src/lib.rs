@@ -35,7 +35,9 @@ mod select;
 mod source;
 mod status;
 mod steady;
+mod thermal;
 mod virtual_clock;
+mod warmth;
 
 pub use bank::Bank;
 pub use engine::{Action, ClockReading, Config, Discipline, Learnt, Outlook, StepPolicy};
@@ -52,4 +54,5 @@ pub use sample::{Leap, Sample, Upstream};
 pub use source::{SourceOptions, Standing};
 pub use status::{SourceStatus, Status};
 pub use steady::SteadyState;
+pub use thermal::TemperatureFit;
 pub use virtual_clock::VirtualClock;
