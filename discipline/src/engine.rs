@@ -62,6 +62,20 @@ pub struct Learnt {
     pub temperature: Option<TemperatureFit>,
 }
 
+impl Learnt {
+    /// What it is worth after a restart that alone makes the frequency uncertain by `restart_sd`
+    /// (s/s), `age_s` seconds after it was kept: the frequency has wandered since.
+    #[must_use]
+    pub fn after_restart(self, age_s: f64, restart_sd: f64) -> Self {
+        let wander = self.wander.max(self.long_wander);
+        let variance = self.frequency_sd.powi(2) + wander.powi(2) * age_s + restart_sd.powi(2);
+        Self {
+            frequency_sd: variance.sqrt().min(Self::default().frequency_sd),
+            ..self
+        }
+    }
+}
+
 impl Default for Learnt {
     /// Any crystal: within 100 ppm, wandering by 1e-9 per √s.
     fn default() -> Self {

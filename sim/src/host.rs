@@ -11,6 +11,7 @@ use crate::True;
 use crate::oscillator::Oscillator;
 use crate::random::Random;
 use crate::scenario::{Scenario, SourceScenario};
+use crate::sensor::Sensor;
 use crate::server::utc;
 use crate::stamps::Stamps;
 
@@ -52,7 +53,11 @@ impl Look {
 pub(crate) struct Host {
     oscillator: Oscillator,
     clock: VirtualClock,
+    config: Config,
     discipline: Discipline,
+    sensor: Option<Sensor>,
+    /// When the daemon is started anew, the next time last.
+    restarts: Vec<Timestamp<Raw>>,
     sources: Vec<AskedSource>,
     random: Random,
     stamps: Stamps,
@@ -80,23 +85,31 @@ impl Host {
         let random = Random::new(scenario.seed, 2);
         let now = oscillator.read();
         let initial_error = Duration::from_secs_f64(scenario.clock.initial_error_s);
-        let discipline = Discipline::new(Config {
+        let config = Config {
             step: StepPolicy {
                 above: Duration::from_secs_f64(scenario.clock.step_above_s),
                 first: scenario.clock.step_first,
             },
             max_slew: scenario.clock.max_slew_ppm * 1e-6,
-            learnt: Learnt::default(),
-        });
+            learnt: kept(scenario.clock.kept_ppm),
+        };
         let asked = |source: &SourceScenario| AskedSource {
             scenario: source.clone(),
             client: None,
             read_error: Duration::ZERO,
         };
+        let restarts = scenario.clock.restart_s.iter();
+        let mut restarts: Vec<_> = restarts
+            .map(|at| now + Duration::from_secs_f64(*at))
+            .collect();
+        restarts.sort_by(|a, b| b.cmp(a));
         Self {
             oscillator,
             clock: VirtualClock::new(now, utc(Timestamp::EPOCH) + initial_error),
-            discipline,
+            discipline: Discipline::new(config),
+            config,
+            sensor: Sensor::new(&scenario.temperature, now, Random::new(scenario.seed, 4)),
+            restarts,
             sources: scenario.source.iter().map(asked).collect(),
             random,
             stamps: Stamps::new(&scenario.stamps, Random::new(scenario.seed, 3)),
@@ -176,13 +189,24 @@ impl Host {
     pub(crate) fn next_wake(&self) -> Option<Timestamp<True>> {
         let clients = self.sources.iter().filter_map(|s| s.client.as_ref());
         let timers = clients.filter_map(Client::next_timeout);
-        let next: Timestamp<Raw> = timers.chain(self.discipline.next_timeout()).min()?;
+        let next: Timestamp<Raw> = timers
+            .chain(self.discipline.next_timeout())
+            .chain(self.sensor.as_ref().map(Sensor::next))
+            .chain(self.restarts.last().copied())
+            .min()?;
         Some(self.oscillator.when(next))
     }
 
     /// Does what is due now; returns the requests that leave.
     pub(crate) fn wake(&mut self) -> Vec<Departure> {
         let now = self.oscillator.read();
+        while self.restarts.pop_if(|at| *at <= now).is_some() {
+            self.restart(now);
+        }
+        let true_s = self.oscillator.true_s();
+        if let Some(celsius) = self.sensor.as_mut().and_then(|s| s.read(now, true_s)) {
+            self.discipline.handle_temperature(now, celsius);
+        }
         self.discipline.handle_timeout(now);
         self.carry_out();
         let mut departures = Vec::new();
@@ -195,6 +219,27 @@ impl Host {
             }
         }
         departures
+    }
+
+    /// The daemon ends and is started anew.
+    fn restart(&mut self, now: Timestamp<Raw>) {
+        let learnt = self.discipline.learnt().unwrap_or(self.config.learnt);
+        let learnt = learnt.after_restart(1.0, RESTART_SD);
+        self.discipline = Discipline::new(Config {
+            learnt,
+            ..self.config
+        });
+        self.carry_out();
+        if let (Some(sensor), Some(fit)) = (&mut self.sensor, learnt.temperature) {
+            let true_s = self.oscillator.true_s();
+            let celsius = sensor.read(sensor.next(), true_s).unwrap_or(fit.at_c);
+            self.discipline.handle_temperature(now, celsius);
+        }
+        for index in 0..self.sources.len() {
+            if self.client(index).is_some() {
+                self.add_source(index);
+            }
+        }
     }
 
     /// Takes in a reply that has just arrived from a source.
@@ -306,6 +351,21 @@ fn sample_of(exchange: &Exchange, reading: ClockReading) -> Sample {
             reference_id: exchange.reference_id.0,
             ..Upstream::default()
         },
+    }
+}
+
+/// What a restart alone makes uncertain, as in the daemon, s/s.
+const RESTART_SD: f64 = 20e-9;
+
+/// What a file says of the oscillator, if there is one.
+fn kept(ppm: Option<f64>) -> Learnt {
+    let Some(ppm) = ppm else {
+        return Learnt::default();
+    };
+    Learnt {
+        frequency: ppm * 1e-6,
+        frequency_sd: RESTART_SD,
+        ..Learnt::default()
     }
 }
 

@@ -19,6 +19,7 @@ mod recorder;
 mod report;
 mod root_distance;
 mod scenario;
+mod sensor;
 mod series;
 mod server;
 mod server_clock;
@@ -29,8 +30,8 @@ pub use plot::plot;
 pub use report::{EventReport, Report, SourceReport};
 pub use scenario::{
     Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,
-    OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SourceScenario, Span,
-    StampScenario, TemperatureScenario, TemperatureStep, Way, WayScenario,
+    OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SensorScenario,
+    SourceScenario, Span, StampScenario, TemperatureScenario, TemperatureStep, Way, WayScenario,
 };
 pub use series::{Selection, Series, SeriesPart};
 pub use world::{run, run_with_series};

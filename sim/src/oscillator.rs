@@ -71,6 +71,11 @@ impl Oscillator {
         self.now = self.now.max(at);
     }
 
+    /// True time now, s since the start.
+    pub(crate) fn true_s(&self) -> f64 {
+        self.now.since_epoch().as_secs_f64()
+    }
+
     /// What it shows now.
     pub(crate) fn read(&self) -> Timestamp<Raw> {
         self.now.shifted_to(Duration::from_secs_f64(self.phase))

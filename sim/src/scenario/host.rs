@@ -95,6 +95,11 @@ pub struct ClockScenario {
     pub step_first: u32,
     /// Fastest slew, ppm.
     pub max_slew_ppm: f64,
+    /// When the daemon is started anew, with nothing but what it keeps of the oscillator, s.
+    pub restart_s: Vec<f64>,
+    /// The frequency that was kept of a run before, ppm, and that for sure: of this oscillator or of
+    /// another one.
+    pub kept_ppm: Option<f64>,
 }
 
 impl Default for ClockScenario {
@@ -104,6 +109,8 @@ impl Default for ClockScenario {
             step_above_s: 0.1,
             step_first: 3,
             max_slew_ppm: 50_000.0,
+            restart_s: Vec::new(),
+            kept_ppm: None,
         }
     }
 }

@@ -14,7 +14,7 @@ mod temperature;
 pub use host::{ClockScenario, FrequencyStep, OscillatorScenario, StampScenario};
 pub use path::{Attack, Distribution, LossBurst, PathScenario, RouteChange, Way, WayScenario};
 pub use source::{ErrorChange, ErrorWander, SourceScenario};
-pub use temperature::{TemperatureScenario, TemperatureStep};
+pub use temperature::{SensorScenario, TemperatureScenario, TemperatureStep};
 
 pub(crate) use path::OneWay;
 

@@ -16,6 +16,8 @@ pub struct TemperatureScenario {
     pub period_s: f64,
     /// Steps: a load that comes, a fan that fails.
     pub step: Vec<TemperatureStep>,
+    /// What shows it to the host.
+    pub sensor: Option<SensorScenario>,
 }
 
 impl Default for TemperatureScenario {
@@ -25,7 +27,35 @@ impl Default for TemperatureScenario {
             swing_k: 0.0,
             period_s: 86_400.0,
             step: Vec::new(),
+            sensor: None,
         }
+    }
+}
+
+/// A sensor of the oscillator's temperature, or so the host was told.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensorScenario {
+    /// How often it is read, s.
+    pub every_s: f64,
+    /// Its resolution, K.
+    #[serde(default)]
+    pub step_k: f64,
+    /// Its noise, K.
+    #[serde(default)]
+    pub noise_k: f64,
+    /// It shows some other place, whose temperature swings by 4 K to each side in this time, s.
+    #[serde(default)]
+    pub elsewhere_s: Option<f64>,
+}
+
+impl SensorScenario {
+    fn check(&self) -> Result<(), Trouble> {
+        positive("sensor.every_s", self.every_s)?;
+        not_negative("sensor.step_k", self.step_k)?;
+        not_negative("sensor.noise_k", self.noise_k)?;
+        self.elsewhere_s
+            .map_or(Ok(()), |period_s| positive("sensor.elsewhere_s", period_s))
     }
 }
 
@@ -61,6 +91,7 @@ impl TemperatureScenario {
         }
         not_negative("swing_k", self.swing_k)?;
         positive("period_s", self.period_s)?;
+        self.sensor.as_ref().map_or(Ok(()), SensorScenario::check)?;
         for step in &self.step {
             not_negative("step.at_s", step.at_s)?;
             not_negative("step.time_s", step.time_s)?;
