@@ -11,7 +11,7 @@ use super::follow::Timescale;
 use super::problem::did_you_mean;
 use super::section::section;
 use super::settings::some_above_zero;
-use super::units::Frequency;
+use super::units::{Frequency, show_duration};
 use super::value::choice;
 
 section! {
@@ -37,6 +37,8 @@ section! {
         /// Start no earlier than the time that was saved last, where the host does not keep time
         /// while it is off.
         "restore" => restore: bool = false;
+        /// What shows the temperature of its oscillator.
+        "temperature" => temperature: TemperatureConfig = TemperatureConfig::default();
     }
 }
 
@@ -116,6 +118,29 @@ section! {
         "above" => above: Duration = Duration::from_millis(100), if some_above_zero;
         /// Only in this many updates from the start; 0: never.
         "first" => first: u32 = 3;
+    }
+}
+
+section! {
+    /// A sensor near the oscillator, from which is learnt what the temperature does to it.
+    pub struct TemperatureConfig {
+        /// A file that says the temperature in thousandths of a degree Celsius, as those of Linux
+        /// do; `None`: nothing is read.
+        "sensor" => sensor: Option<PathBuf> = None;
+        /// How often it is read.
+        "every" => every: Duration = Duration::from_secs(10), if reading_interval;
+    }
+}
+
+/// Rarer readings would say too little, more frequent ones nothing more.
+fn reading_interval(every: Duration) -> Result<(), String> {
+    if (Duration::from_secs(1)..=Duration::from_secs(120)).contains(&every) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} is not between 1s and 120s",
+            show_duration(every)
+        ))
     }
 }
 

@@ -27,7 +27,9 @@ mod workers;
 
 pub use address::{Host, KE_PORT, NTP_PORT, Network, ServerName};
 pub use change::{Changes, FollowChanges, RefclockChanges};
-pub use clock::{ClockConfig, ClockKind, LEAP_LIST, LeapMode, StepConfig, VirtualClock};
+pub use clock::{
+    ClockConfig, ClockKind, LEAP_LIST, LeapMode, StepConfig, TemperatureConfig, VirtualClock,
+};
 pub use device::{InterfacePattern, PhcName, RefName, SourceLabel};
 pub use follow::{FollowConfig, FollowSettings, Timescale};
 pub use load::Loaded;

@@ -126,6 +126,14 @@ pub struct StatusReport {
     pub frequency_ppm: Option<f64>,
     /// One standard deviation of the frequency estimate, ppm.
     pub frequency_uncertainty_ppm: Option<f64>,
+    /// For how long no source could be followed any more, s: since the last update. Null while one
+    /// is followed, and before the first.
+    pub holdover_s: Option<f64>,
+    /// What the sensor of `clock.temperature` shows, smoothed, °C. Null without one.
+    pub temperature_c: Option<f64>,
+    /// By how much `frequency_ppm` changes with each degree, ppm/K, at that temperature. Null until
+    /// it has been found to matter.
+    pub temperature_ppm_per_k: Option<f64>,
     /// Round trip to the primary reference, s.
     pub root_delay_s: Option<f64>,
     /// Dispersion accumulated from the primary reference, s.

@@ -40,6 +40,13 @@ fn verdict(status: &StatusReport) -> (String, Style) {
         let within = status.error_bound_s.map_or_else(String::new, |bound| {
             format!(": the clock is within ±{} of UTC", span(bound))
         });
+        if let Some(held) = status.holdover_s {
+            let text = format!(
+                "In holdover for {}, without a source to follow{within}.",
+                age(held)
+            );
+            return (text, Style::Doubtful);
+        }
         if status.orphan {
             let apart = status.error_bound_s.map_or_else(String::new, |bound| {
                 format!(": the clock is within ±{} of its clock", span(bound))
@@ -127,6 +134,7 @@ fn details(status: &StatusReport) -> Table {
         ("Error bound", status.error_bound_s.map(plus_minus)),
         ("True error", status.true_error_s.map(signed)),
         ("Frequency", frequency(status)),
+        ("Temperature", temperature(status)),
         ("Root delay", status.root_delay_s.map(span)),
         ("Root dispersion", status.root_dispersion_s.map(span)),
         ("Leap second", Some(leap(status.leap).to_owned())),
@@ -147,9 +155,10 @@ fn details(status: &StatusReport) -> Table {
     ];
     let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
     for (name, value) in rows {
-        // The true error can be known of the virtual clock only, TAI only by a list; and most hosts are
-        // never disrupted.
-        if matches!(name, "True error" | "TAI - UTC" | "Disruptions") && value.is_none() {
+        // The true error can be known of the virtual clock only, TAI only by a list; not all hosts have a
+        // sensor, and most are never disrupted.
+        let optional = ["True error", "TAI - UTC", "Temperature", "Disruptions"];
+        if optional.contains(&name) && value.is_none() {
             continue;
         }
         let value = value.unwrap_or_else(|| "not known yet".to_owned());
@@ -184,6 +193,15 @@ fn frequency(status: &StatusReport) -> Option<String> {
     Some(match status.frequency_uncertainty_ppm {
         Some(sigma) => format!("{frequency} ±{sigma:.3}"),
         None => frequency,
+    })
+}
+
+/// What the sensor shows, and what is made of it.
+fn temperature(status: &StatusReport) -> Option<String> {
+    let celsius = status.temperature_c?;
+    Some(match status.temperature_ppm_per_k {
+        Some(slope) => format!("{celsius:.1} °C, {slope:+.4} ppm with each degree, made up for"),
+        None => format!("{celsius:.1} °C, which explains nothing yet"),
     })
 }
 
@@ -250,6 +268,26 @@ Daemon           version 0.1.0, up 60 min"
             "{shown}"
         );
         assert!(shown.contains("none, this host is stratum 10"), "{shown}");
+    }
+
+    #[test]
+    fn holdover_is_said_first_with_how_far_off_the_clock_may_be() {
+        let mut status = samples::status();
+        status.holdover_s = Some(1800.0);
+        status.temperature_c = Some(41.52);
+        status.temperature_ppm_per_k = Some(-0.0815);
+        let shown = status_lines(&status, Paint::NEVER).join("\n");
+        assert!(
+            shown.starts_with(
+                "In holdover for 30 min, without a source to follow: the clock is within ±12.3 us \
+                 of UTC.\n"
+            ),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("41.5 °C, -0.0815 ppm with each degree, made up for"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::serve::Serving;
 use super::sessions::{SavedSession, SessionsFile};
 use super::sources::{Sources, Turnover};
 use super::state::StateFile;
+use super::temperature::SensorWatch;
 use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
 use crate::interfaces::Interfaces;
@@ -90,6 +91,9 @@ pub(super) struct Daemon {
     pub(super) local: LocalWatch,
     /// The list of leap seconds.
     pub(super) leap_list: ListFile,
+    pub(super) sensor: SensorWatch,
+    /// Was the clock in holdover when that was last told?
+    pub(super) told_holdover: bool,
     pub(super) counts: Counts,
     pub(super) state: StateFile,
     pub(super) sessions: SessionsFile,
@@ -174,6 +178,8 @@ impl Daemon {
             limiter: Limiter::default(),
             local: LocalWatch::new(now),
             leap_list,
+            sensor: SensorWatch::new(now),
+            told_holdover: false,
             counts: Counts::default(),
             state: parts.state,
             sessions: parts.sessions.0,
@@ -191,6 +197,8 @@ impl Daemon {
         };
         daemon.sources.remember(parts.sessions.1, now);
         daemon.take_over_orphans();
+        // Before the first sample: what the temperature has done since the last run.
+        daemon.read_temperature(now);
         daemon.begin(now);
         daemon
     }
@@ -222,6 +230,7 @@ impl Daemon {
                 .map(|due| self.clock.timescale().at_host(due)),
             self.key_server_due(),
             self.local_due(),
+            self.temperature_due(),
             self.discipline.next_timeout(),
             Some(self.leap_list.next_timeout()),
             Some(self.save_at),
@@ -234,6 +243,7 @@ impl Daemon {
     /// Does what is due.
     pub(super) fn handle_timeouts(&mut self) {
         let now = self.clock.timescale().now();
+        self.read_temperature(now);
         if self.discipline.next_timeout().is_some_and(|due| due <= now) {
             self.discipline.handle_timeout(now);
             self.carry_out();

@@ -39,6 +39,7 @@ mod standing;
 mod start;
 mod state;
 mod steering;
+mod temperature;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -13,11 +13,12 @@ use crate::nts::server::KeError;
 use crate::serve::ListenError;
 
 /// Keys that only count when the daemon starts.
-const AT_START_ONLY: [&str; 6] = [
+const AT_START_ONLY: [&str; 7] = [
     "clock.kind",
     "clock.virtual",
     "clock.timescale",
     "clock.restore",
+    "clock.temperature",
     "state",
     "control",
 ];
@@ -178,6 +179,7 @@ fn in_force(old: &Config, new: Config) -> Config {
             timescale: old.clock.timescale,
             virtual_clock: old.clock.virtual_clock.clone(),
             restore: old.clock.restore,
+            temperature: old.clock.temperature.clone(),
             ..new.clock
         },
         state: old.state.clone(),

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use clockwright_discipline::Learnt;
+use clockwright_discipline::{Learnt, TemperatureFit};
 use clockwright_timebase::{Duration, Timestamp, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +40,66 @@ struct Saved {
     frequency_uncertainty_ppm: f64,
     /// Random walk of the frequency, s/s per √s.
     wander: f64,
+    /// The same as it shows over an hour. Files of earlier versions have neither this nor a
+    /// temperature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    long_wander: Option<f64>,
+    /// What the temperature does to the frequency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    temperature: Option<SavedTemperature>,
     /// When it was saved, by that clock, which was synchronised.
     unix_time_s: i64,
     /// The boot it was learnt in.
     boot_id: Option<String>,
+}
+
+/// How the frequency depends on the temperature.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct SavedTemperature {
+    /// The temperature that the coefficients are for.
+    around_c: f64,
+    ppm_per_k: f64,
+    ppm_per_k2: f64,
+    /// Variance of the first, covariance, variance of the second; squares of these units.
+    covariance: [f64; 3],
+    /// The temperature at which the frequency was the one saved.
+    at_c: f64,
+}
+
+impl SavedTemperature {
+    fn new(fit: &TemperatureFit) -> Self {
+        Self {
+            around_c: fit.around_c,
+            ppm_per_k: fit.per_k * 1e6,
+            ppm_per_k2: fit.per_k2 * 1e6,
+            covariance: fit.covariance.map(|c| c * 1e12),
+            at_c: fit.at_c,
+        }
+    }
+
+    fn fit(self) -> TemperatureFit {
+        TemperatureFit {
+            around_c: self.around_c,
+            per_k: self.ppm_per_k * 1e-6,
+            per_k2: self.ppm_per_k2 * 1e-6,
+            covariance: self.covariance.map(|c| c * 1e-12),
+            at_c: self.at_c,
+        }
+    }
+
+    /// Can it be of a crystal?
+    fn is_possible(&self) -> bool {
+        let earthly = |celsius: f64| (-100.0..=200.0).contains(&celsius);
+        let [first, cross, second] = self.covariance;
+        let small = |value: f64, most: f64| value.abs() <= most;
+        earthly(self.around_c)
+            && earthly(self.at_c)
+            && small(self.ppm_per_k, 100.0)
+            && small(self.ppm_per_k2, 10.0)
+            && (0.0..=1e4).contains(&first)
+            && (0.0..=1e4).contains(&second)
+            && cross * cross <= first * second
+    }
 }
 
 /// Why there is nothing to go on from.
@@ -166,6 +222,8 @@ impl StateFile {
             frequency_ppm: learnt.frequency * 1e6,
             frequency_uncertainty_ppm: learnt.frequency_sd * 1e6,
             wander: learnt.wander,
+            long_wander: Some(learnt.long_wander),
+            temperature: learnt.temperature.as_ref().map(SavedTemperature::new),
             unix_time_s: whole_seconds(now),
             boot_id: boot_id(),
         };
@@ -211,8 +269,15 @@ impl Saved {
                 self.frequency_ppm
             ));
         }
-        if !possible(self.frequency_uncertainty_ppm * 1e-6) || !possible(self.wander) {
+        let long_wander = self.long_wander.unwrap_or(self.wander);
+        if !possible(self.frequency_uncertainty_ppm * 1e-6)
+            || !possible(self.wander)
+            || !possible(long_wander)
+        {
             return Err("uncertainty or wander are impossible".to_owned());
+        }
+        if self.temperature.is_some_and(|saved| !saved.is_possible()) {
+            return Err("what it says of the temperature is impossible".to_owned());
         }
         if Timestamp::from_timespec(self.unix_time_s, 0) > BUILT + MAX_AGE_OF_PROGRAM {
             return Err(format!(
@@ -225,17 +290,18 @@ impl Saved {
 
     /// What it is worth now: the frequency has wandered since, and a reboot changed more.
     fn learnt(&self, now_unix_s: i64, boot_id: Option<&str>) -> Learnt {
-        let saved_sd = self.frequency_uncertainty_ppm * 1e-6;
         // The clock may be wrong now; that only makes us less sure.
         let age_s = now_unix_s.abs_diff(self.unix_time_s).min(30 * 86_400) as f64;
         let same_boot = self.boot_id.is_some() && self.boot_id.as_deref() == boot_id;
         let restart_sd = if same_boot { RESTART_SD } else { REBOOT_SD };
-        let variance = saved_sd.powi(2) + self.wander.powi(2) * age_s + restart_sd.powi(2);
-        Learnt {
+        let then = Learnt {
             frequency: self.frequency_ppm * 1e-6,
-            frequency_sd: variance.sqrt().min(Learnt::default().frequency_sd),
+            frequency_sd: self.frequency_uncertainty_ppm * 1e-6,
             wander: self.wander,
-        }
+            long_wander: self.long_wander.unwrap_or(self.wander),
+            temperature: self.temperature.map(SavedTemperature::fit),
+        };
+        then.after_restart(age_s, restart_sd)
     }
 }
 
@@ -282,6 +348,14 @@ mod tests {
         frequency: 12.345e-6,
         frequency_sd: 3e-9,
         wander: 2e-10,
+        long_wander: 3e-10,
+        temperature: Some(TemperatureFit {
+            around_c: 35.0,
+            per_k: -1e-7,
+            per_k2: 2e-9,
+            covariance: [1e-18, -1e-20, 1e-20],
+            at_c: 41.5,
+        }),
     };
 
     fn now() -> Timestamp<Utc> {
@@ -299,6 +373,10 @@ mod tests {
         let back = kept.learnt(now());
         assert!((back.frequency - LEARNT.frequency).abs() < 1e-15);
         assert!(back.frequency_sd > LEARNT.frequency_sd && back.frequency_sd < 30e-9);
+        assert!((back.long_wander - LEARNT.long_wander).abs() < 1e-20);
+        let (fit, kept) = (back.temperature.unwrap(), LEARNT.temperature.unwrap());
+        assert!((fit.per_k - kept.per_k).abs() < 1e-20 && (fit.at_c - 41.5).abs() < 1e-9);
+        assert!((fit.covariance[1] - kept.covariance[1]).abs() < 1e-30);
         // No draft is left behind.
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
     }
@@ -311,6 +389,8 @@ mod tests {
             frequency_ppm: 1.0,
             frequency_uncertainty_ppm: 0.001,
             wander: 1e-9,
+            long_wander: None,
+            temperature: None,
             unix_time_s: 1_000_000,
             boot_id: Some("a".to_owned()),
         };
@@ -319,6 +399,20 @@ mod tests {
         assert!(sd(1_000_000, Some("b")) >= REBOOT_SD);
         assert!(sd(1_000_000, None) >= REBOOT_SD);
         assert!(sd(1_000_000 + 40_000, Some("a")) > 190e-9);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_still_read() {
+        let scratch = Scratch::new("earlier");
+        let file = scratch.file(ClockName::System);
+        let text = r#"{ "format": 1, "clock": "system", "frequency_ppm": 12.5,
+            "frequency_uncertainty_ppm": 0.003, "wander": 2e-10, "unix_time_s": 1800000000,
+            "boot_id": null }"#;
+        fs::write(&file.path, text).unwrap();
+        let back = file.load().unwrap().unwrap().learnt(now());
+        assert!((back.frequency - 12.5e-6).abs() < 1e-15);
+        assert!((back.long_wander - 2e-10).abs() < 1e-20);
+        assert_eq!(back.temperature, None);
     }
 
     #[test]
@@ -342,6 +436,18 @@ mod tests {
                 "impossible",
             ),
             (with("wander", 0.0.into()), "impossible"),
+            (with("long_wander", (-1.0).into()), "impossible"),
+            (with("temperature", 3.into()), "invalid type"),
+            (
+                with(
+                    "temperature",
+                    serde_json::json!({
+                        "around_c": 1e9, "ppm_per_k": 0.1, "ppm_per_k2": 0.0,
+                        "covariance": [1.0, 0.0, 1.0], "at_c": 30.0,
+                    }),
+                ),
+                "the temperature is impossible",
+            ),
             (with("unix_time_s", i64::MAX.into()), "impossible"),
             ("\u{0}".repeat(100), "expected value"),
         ] {

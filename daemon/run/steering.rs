@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clockwright_discipline::{
-    self as discipline, Action, ClockReading, Fresh, Reason, Sample, SourceId, State, Upstream,
-    Verdict,
+    self as discipline, Action, ClockReading, Fresh, Reason, Sample, SourceId, State, Status,
+    Upstream, Verdict,
 };
 use clockwright_ntp::{Exchange, Foreseen, Leap, ReferenceId};
 use clockwright_sys::adjust::Announcement;
@@ -231,6 +231,7 @@ impl Daemon {
             self.was_synchronized = true;
             self.check_all_certificates();
         }
+        self.tell_of_holdover(&status);
         let before = self.told_synchronized.replace(status.synchronized);
         self.watch_local(&status);
         if before == Some(status.synchronized) {
@@ -249,6 +250,30 @@ impl Daemon {
             let text = "not synchronised any more: no source can be believed";
             warn!("{text}");
             notify::status(text);
+        }
+    }
+
+    /// Logs when the clock is left alone, and when that is over.
+    fn tell_of_holdover(&mut self, status: &Status) {
+        let alone = status.holdover_s.filter(|_| status.synchronized);
+        if std::mem::replace(&mut self.told_holdover, alone.is_some()) == alone.is_some() {
+            return;
+        }
+        let now = self.clock.timescale().now();
+        let Some(leave) = self.limiter.leave("holdover", now) else {
+            return;
+        };
+        if alone.is_some() {
+            warn!(
+                "holdover: no source can be followed; the clock goes on by what is known of its \
+                 oscillator, now within {} of UTC{leave}",
+                span(status.error_bound_s)
+            );
+        } else if status.synchronized {
+            info!(
+                "the holdover is over: the clock was off by {}{leave}",
+                signed(status.offset_s)
+            );
         }
     }
 

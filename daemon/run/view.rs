@@ -78,6 +78,12 @@ impl Daemon {
             leap_list: self.leap_list_report(reading),
             leap_list_error: self.leap_list.error().map(str::to_owned),
             offset_s: estimate(status.offset_s),
+            holdover_s: status.holdover_s.filter(|_| known),
+            temperature_c: self.discipline.temperature_c(),
+            temperature_ppm_per_k: self
+                .discipline
+                .temperature_fit()
+                .map(|fit| fit.slope() * 1e6),
             frequency_ppm: estimate(status.frequency * 1e6),
             frequency_uncertainty_ppm: estimate(status.frequency_sd * 1e6),
             root_delay_s: estimate(status.root_delay_s),

@@ -25,8 +25,8 @@ use crate::thermal::TemperatureFit;
 use crate::warmth::{Taken, Warmth};
 
 mod group;
-mod leaps;
 mod holdover;
+mod leaps;
 mod temperature;
 
 use holdover::GROWTH_SIGMAS;

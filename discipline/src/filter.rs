@@ -19,6 +19,8 @@ use crate::sample::{Sample, Upstream};
 /// An innovation beyond this many standard deviations, and beyond what queueing explains, is
 /// suspect.
 const SUSPECT_SIGMAS: f64 = 5.0;
+/// A frequency this many standard deviations from what was kept of it shows that it is another's.
+const MISLED_SIGMAS: f64 = 6.0;
 /// Samples before anything is suspect: until then the noise is a guess.
 const LEARNING: u32 = 8;
 /// The sample at which the first guess of the noise is replaced by what has been seen so far.
@@ -256,21 +258,42 @@ impl SourceFilter {
         // out later.
         let first_had_waited =
             self.count < GUESS_AT && self.count > 1 && delay <= self.floor.floor().unwrap_or(0.0);
-        if self.count == GUESS_AT || first_had_waited || self.gauge.is_overwhelmed() {
-            self.begin_again();
+        let misled = [GUESS_AT, LEARNING].contains(&self.count) && self.is_misled();
+        if self.count == GUESS_AT || first_had_waited || misled || self.gauge.is_overwhelmed() {
+            self.begin_again(misled);
         }
+    }
+
+    /// Do the first samples show that the frequency was never what it was said to be? A file of
+    /// another machine, say. Then it counts for nothing.
+    fn is_misled(&mut self) -> bool {
+        let Some(line) = self.gauge.line() else {
+            return false;
+        };
+        let noise_s = line.noise_s.max(noise_of_delays(self.delay_change));
+        let sd = self.prior.frequency_sd.hypot(noise_s / line.lever_s);
+        let off = (line.slope - self.prior.frequency).abs();
+        let misled = off > MISLED_SIGMAS * sd;
+        if misled {
+            self.prior.frequency_sd = off.min(MAX_FREQUENCY);
+        }
+        misled
     }
 
     /// Filters the last few samples once more, with the noise that they show: what was taken in
     /// with another noise was believed too much or too little.
-    fn begin_again(&mut self) {
+    fn begin_again(&mut self, misled: bool) {
         let floor = self.floor.floor().unwrap_or(0.0);
         let noise = match self.gauge.noise_s() {
             Some(noise) => noise.max(noise_of_delays(self.delay_change)),
             None => noise_before_comparing(floor),
         };
         let noise = noise.max(RESOLUTION_S);
-        let prior = self.prior_for_another_beginning();
+        let prior = if misled {
+            self.prior
+        } else {
+            self.prior_for_another_beginning()
+        };
         let mut samples = self.gauge.recent();
         let Some(first) = samples.next() else {
             return;

@@ -20,6 +20,17 @@ pub(crate) struct Gauge {
     unexplained: u8,
 }
 
+/// A straight line through offsets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    /// s/s.
+    pub(crate) slope: f64,
+    /// RMS deviation of the offsets from it, s.
+    pub(crate) noise_s: f64,
+    /// A noise over this is the deviation of the slope, s.
+    pub(crate) lever_s: f64,
+}
+
 impl Gauge {
     /// Notes a sample.
     pub(crate) fn note(&mut self, sample: &Sample, explained: bool) {
@@ -47,6 +58,11 @@ impl Gauge {
 
     /// The RMS deviation of the offsets from a straight line, s. `None` below four samples.
     pub(crate) fn noise_s(&self) -> Option<f64> {
+        self.line().map(|line| line.noise_s)
+    }
+
+    /// The straight line through the offsets. `None` below four samples.
+    pub(crate) fn line(&self) -> Option<Line> {
         let first = self.recent.front().filter(|_| self.recent.len() >= 4)?;
         let points = self.recent.iter().map(|sample| {
             let t = (sample.at - first.at).as_secs_f64();
@@ -62,7 +78,11 @@ impl Gauge {
             (s.0 + dt * dt, s.1 + dt * dx, s.2 + dx * dx)
         });
         let residual = (sxx - stx * stx / stt).max(0.0);
-        Some((residual / (n - 2.0)).sqrt())
+        Some(Line {
+            slope: stx / stt,
+            noise_s: (residual / (n - 2.0)).sqrt(),
+            lever_s: stt.sqrt(),
+        })
     }
 }
 

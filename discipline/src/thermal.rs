@@ -57,6 +57,13 @@ pub struct TemperatureFit {
     pub at_c: f64,
 }
 
+impl TemperatureFit {
+    /// What one degree more does at the present temperature, s/s per K.
+    pub fn slope(&self) -> f64 {
+        self.per_k + 2.0 * self.per_k2 * (self.at_c - self.around_c)
+    }
+}
+
 /// Phase, frequency and both coefficients, with their covariance.
 #[derive(Debug, Clone)]
 struct Model {

@@ -30,14 +30,16 @@ fn minute_after(scenario: &mut Scenario, restarts: &[f64]) {
 
 #[test]
 fn the_first_minute_after_a_restart_is_nearly_as_good_as_any() {
-    for text in [
-        include_str!("../scenarios/ideal-10ns.toml"),
-        include_str!("../scenarios/lan.toml"),
+    // Where a sample is noisy, the phase has to be found again: nobody knows what became of the
+    // clock meanwhile.
+    for (text, most) in [
+        (include_str!("../scenarios/ideal-10ns.toml"), 1.5),
+        (include_str!("../scenarios/lan.toml"), 5.0),
     ] {
         let anew = rms_s(&reports(text, |scenario| minute_after(scenario, &[1800.0])));
         let on = rms_s(&reports(text, |scenario| minute_after(scenario, &[])));
         println!("{anew:e} after a restart, {on:e} without");
-        assert!(anew < 3.0 * on, "{anew:e}, and {on:e} without a restart");
+        assert!(anew < most * on, "{anew:e}, and {on:e} without a restart");
     }
 }
 

@@ -436,3 +436,23 @@ fn a_follower_says_what_is_wrong() {
         assert!(shown.contains(what), "{text}: {shown}");
     }
 }
+
+#[test]
+fn a_sensor_is_a_file_that_is_read_neither_rarely_nor_all_the_time() {
+    let with = |table: &str| format!("{SOURCE}[clock]\ntemperature = {table}\n");
+    let read = parse(&with("{ sensor = \"/sys/t1\", every = \"30s\" }"))
+        .unwrap()
+        .clock;
+    assert_eq!(read.temperature.sensor, Some("/sys/t1".into()));
+    for (table, says) in [
+        ("{ sensor = \"temp1_input\" }", "absolute path"),
+        (
+            "{ sensor = \"/t\", every = \"1ms\" }",
+            "1ms is not between 1s and 120s",
+        ),
+        ("{ sensors = \"/t\" }", "did you mean `sensor`?"),
+    ] {
+        let shown = refused(&with(table));
+        assert!(shown.contains(says), "{shown}");
+    }
+}
