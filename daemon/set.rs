@@ -4,8 +4,8 @@ use std::fmt;
 use std::thread::sleep;
 
 use clockwright_discipline::{
-    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, Standing, State,
-    StepPolicy, Upstream,
+    ClockReading, Config, Discipline, Learnt, Role, Sample, SourceId, SourceOptions, Standing,
+    State, StepPolicy, Upstream,
 };
 use clockwright_sys::adjust::{self, AdjustError};
 use clockwright_sys::clock::ClockId;
@@ -166,7 +166,15 @@ fn decide(
         } else {
             let poll = (Poll::MIN, Poll::MAX);
             let standing = Standing::Ordinary;
-            discipline.add_source(id, SourceOptions { poll, standing }, reading.raw);
+            discipline.add_source(
+                id,
+                SourceOptions {
+                    poll,
+                    standing,
+                    role: Role::default(),
+                },
+                reading.raw,
+            );
             asked.push((id, server));
         }
     }

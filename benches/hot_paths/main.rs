@@ -5,7 +5,7 @@ mod nts;
 use std::hint::black_box;
 
 use clockwright_discipline::{
-    ClockReading, Config, Discipline, Learnt, Sample, SourceId, SourceOptions, Standing,
+    ClockReading, Config, Discipline, Learnt, Role, Sample, SourceId, SourceOptions, Standing,
     StepPolicy, Upstream,
 };
 use clockwright_ntp::{
@@ -75,7 +75,15 @@ fn discipline(c: &mut Criterion) {
     let poll = (Poll::new(0), Poll::new(0));
     let id = SourceId(0);
     let standing = Standing::Ordinary;
-    discipline.add_source(id, SourceOptions { poll, standing }, Timestamp::EPOCH);
+    discipline.add_source(
+        id,
+        SourceOptions {
+            poll,
+            standing,
+            role: Role::default(),
+        },
+        Timestamp::EPOCH,
+    );
     let utc = Timestamp::from_timespec(1_795_392_000, 0);
     let mut now = Timestamp::EPOCH;
     let mut noise = 0_i64;

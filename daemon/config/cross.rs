@@ -6,7 +6,7 @@ use super::clock::ClockKind;
 use super::problem::{Problem, did_you_mean};
 use super::refclock::{RefclockConfig, RefclockDevice};
 use super::section::Origins;
-use super::selection::Authentication;
+use super::selection::{self, Authentication};
 use super::serving;
 use super::settings::Config;
 use super::source::Source;
@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, origins: &Origins, bad: &[String]) -> Vec<P
     }
     if !is_bad("source") && !is_bad("selection") {
         problems.extend(nothing_to_select(config, origins));
+        problems.extend(selection::check(config, origins));
     }
     if let Some(server) = &config.server {
         problems.extend(serving::check(server, origins, is_bad));

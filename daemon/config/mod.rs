@@ -8,6 +8,7 @@ mod device;
 mod follow;
 mod load;
 mod nts;
+mod part;
 mod planned;
 mod problem;
 mod rates;
@@ -34,11 +35,12 @@ pub use device::{InterfacePattern, PhcName, RefName, SourceLabel};
 pub use follow::{FollowConfig, FollowSettings, Timescale};
 pub use load::Loaded;
 pub use nts::{NtsSettings, ServerNtsConfig};
+pub use part::SourcePart;
 pub use problem::{Invalid, Place, Problem};
 pub use rates::{ClientsConfig, ConnectionRateConfig, NtsRateConfig, RateConfig};
 pub use refclock::{PulseEdge, RefclockConfig, RefclockDevice, RefclockSettings};
 pub use section::Key;
-pub use selection::{Authentication, SelectionConfig};
+pub use selection::{Authentication, MAX_DISTANCE, SelectionConfig};
 pub use settings::{
     Config, ControlConfig, LocalConfig, LogConfig, LogLevel, PollLimits, PortChoice, ServerConfig,
     SmearConfig, SourceSettings, StateConfig,

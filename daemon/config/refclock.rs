@@ -7,6 +7,7 @@ use clockwright_timebase::{Duration, Poll};
 
 use super::device::{PhcName, RefName, SourceLabel};
 use super::follow::Timescale;
+use super::part::SourcePart;
 use super::section::section;
 use super::settings::{PollLimits, above_zero};
 use super::value::{GroupName, choice};
@@ -18,6 +19,8 @@ pub struct RefclockConfig {
     pub device: RefclockDevice,
     /// How often a sample is made of its readings.
     pub poll: PollLimits,
+    /// What it is to the other sources.
+    pub part: SourcePart,
     /// How it is used.
     pub settings: RefclockSettings,
 }

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::address::{Host, KE_PORT, NTP_PORT};
 use super::device::{LONGEST_SOCKET, PhcName};
+use super::part::SourcePart;
 use super::refclock::{RefclockConfig, RefclockDevice, RefclockSettings};
 use super::section::{Key, Reader, Section, Value, Wrong, section};
 use super::settings::{PollLimits, SourceSettings, source_port};
@@ -29,6 +30,8 @@ pub struct SourceConfig {
     pub address: SourceAddress,
     /// How it is used.
     pub settings: SourceSettings,
+    /// What it is to the other sources.
+    pub part: SourcePart,
 }
 
 /// Which source: two with the same address are the same source.
@@ -107,6 +110,24 @@ impl Source {
         match self {
             Self::Ntp(source) => source.address.ke_port.is_some(),
             Self::Refclock(_) => true,
+        }
+    }
+
+    /// What it is to the other sources.
+    pub fn part(&self) -> &SourcePart {
+        match self {
+            Self::Ntp(source) => &source.part,
+            Self::Refclock(clock) => &clock.part,
+        }
+    }
+
+    /// How many sources it can be at most: a pool is several.
+    pub fn most(&self) -> u32 {
+        match self {
+            Self::Ntp(source) if source.address.kind == SourceKind::Pool => {
+                source.settings.pool_size
+            }
+            Self::Ntp(_) | Self::Refclock(_) => 1,
         }
     }
 
@@ -253,6 +274,7 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source>
     let mut address = AddressKeys::default();
     let mut settings = SourceSettings::default();
     let mut refclock = RefclockSettings::default();
+    let mut part = SourcePart::default();
     if kind
         .as_ref()
         .is_ok_and(|kind| Kind::REFCLOCKS.contains(kind))
@@ -260,7 +282,10 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source>
         settings.poll = RefclockConfig::DEFAULT_POLL;
     }
     let default_poll = settings.poll.clone();
-    reader.table(value, &mut [&mut address, &mut settings, &mut refclock]);
+    reader.table(
+        value,
+        &mut [&mut address, &mut settings, &mut part, &mut refclock],
+    );
     if reader.count() != before {
         return None;
     }
@@ -272,13 +297,14 @@ fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<Source>
         }
     };
     check_keys(kind, value, reader);
+    check_part(&part, value, reader);
     check_poll(&settings.poll, &default_poll, value, reader);
     check_pool(address.pool.as_ref(), value, reader);
     check_sock(address.sock.as_ref(), value, reader);
     if reader.count() != before {
         return None;
     }
-    source_of(kind, address, settings, refclock)
+    source_of(kind, address, settings, refclock, part)
 }
 
 /// The source that the keys amount to. They have been checked: the one that `kind` stands for is
@@ -288,19 +314,24 @@ fn source_of(
     keys: AddressKeys,
     settings: SourceSettings,
     refclock: RefclockSettings,
+    part: SourcePart,
 ) -> Option<Source> {
-    let ntp = |kind, host, settings: SourceSettings| {
+    let ntp = |kind, host, settings: SourceSettings, part: SourcePart| {
         let address = SourceAddress {
             kind,
             host,
             port: keys.port,
             ke_port: settings.nts.as_ref().map(|nts| nts.port),
         };
-        Source::Ntp(SourceConfig { address, settings })
+        Source::Ntp(SourceConfig {
+            address,
+            settings,
+            part,
+        })
     };
     let device = match kind {
-        Kind::Server => return Some(ntp(SourceKind::Server, keys.server?, settings)),
-        Kind::Pool => return Some(ntp(SourceKind::Pool, keys.pool?, settings)),
+        Kind::Server => return Some(ntp(SourceKind::Server, keys.server?, settings, part)),
+        Kind::Pool => return Some(ntp(SourceKind::Pool, keys.pool?, settings, part)),
         Kind::Phc => RefclockDevice::Phc(keys.phc?),
         Kind::Pps => RefclockDevice::Pps(keys.pps?),
         Kind::Sock => RefclockDevice::Sock(keys.sock?),
@@ -309,6 +340,7 @@ fn source_of(
     Some(Source::Refclock(RefclockConfig {
         device,
         poll: settings.poll,
+        part,
         settings: refclock,
     }))
 }
@@ -333,6 +365,19 @@ fn check_keys(kind: Kind, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>)
             ));
             reader.wrong(&given.span(), wrong);
         }
+    }
+}
+
+/// Refuses a source that is never followed and yet to be followed first, to decide or to be there.
+fn check_part(part: &SourcePart, value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) {
+    if !part.noselect {
+        return;
+    }
+    for name in part.names().into_iter().filter(|name| *name != "noselect") {
+        let message = format!("`{name}` and `noselect` contradict each other");
+        let help =
+            "a source with noselect = true is measured and never followed; remove one of them";
+        reader.wrong(&span_of(name, value), Wrong::new(message).help(help));
     }
 }
 
@@ -389,6 +434,7 @@ impl Value for Vec<Source> {
     fn describe(&self, path: &str, keys: &mut Vec<Key>) {
         AddressKeys::default().describe(path, keys);
         SourceSettings::default().describe(path, keys);
+        SourcePart::default().describe(path, keys);
         RefclockSettings::default().describe(path, keys);
     }
 

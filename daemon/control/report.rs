@@ -312,6 +312,9 @@ pub struct SourceReport {
     pub state: SourceState,
     /// Why it is in that state, in words; null where the state says all.
     pub reason: Option<String>,
+    /// What it was given of `prefer`, `trust`, `require` and `noselect`.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// Its stratum: 1 is attached to a reference clock.
     pub stratum: Option<u8>,
     /// The leap second it announces.

@@ -96,6 +96,7 @@ fn followed() -> SourceReport {
         kind: KindReport::Server,
         state: SourceState::Selected,
         reason: None,
+        options: Vec::new(),
         stratum: Some(2),
         leap: Some(LeapReport::None),
         reference_id: Some("198.51.100.7".to_owned()),

@@ -199,6 +199,7 @@ impl Daemon {
         daemon.take_over_orphans();
         // Before the first sample: what the temperature has done since the last run.
         daemon.read_temperature(now);
+        daemon.take_over_options();
         daemon.begin(now);
         daemon
     }

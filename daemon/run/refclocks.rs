@@ -8,7 +8,8 @@ use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
 use tracing::{info, warn};
 
 use super::daemon::Daemon;
-use super::view::{blank, state_of};
+use super::standing::role_of;
+use super::view::{blank, names_of, state_of};
 use crate::clock::shown_at;
 use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
 use crate::control::{KindReport, LeapReport, SourceReport, SourceState};
@@ -296,6 +297,7 @@ impl Daemon {
         SourceReport {
             state,
             reason,
+            options: names_of(&one.clock.config().part),
             // Of the clock itself, which NTP counts as 0 where it is right by itself.
             stratum: last.map(|sample| sample.upstream.stratum),
             leap: last.map(|sample| leap_report(sample.upstream.leap)),
@@ -319,7 +321,12 @@ impl Daemon {
 fn options(config: &RefclockConfig) -> SourceOptions {
     SourceOptions {
         poll: (config.poll.min, config.poll.max),
-        standing: Standing::Ordinary,
+        standing: if config.part.noselect {
+            Standing::Measured
+        } else {
+            Standing::Ordinary
+        },
+        role: role_of(&config.part),
     }
 }
 

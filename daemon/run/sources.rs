@@ -269,6 +269,7 @@ impl Sources {
         };
         let trusts_others = source.config.settings.nts != config.settings.nts;
         source.config.settings = config.settings.clone();
+        source.config.part = config.part.clone();
         let wanted = source.wanted();
         let surplus = source.members.len().min(wanted);
         turnover.left = source.members.drain(surplus..).map(|m| m.id).collect();

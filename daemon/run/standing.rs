@@ -1,10 +1,10 @@
 //! How far each source may be followed, by `selection.authentication`.
 
-use clockwright_discipline::{SourceId, SourceOptions, Standing};
+use clockwright_discipline::{Role, Selection, SourceId, SourceOptions, Standing};
 
 use super::daemon::Daemon;
 use super::sources::Source;
-use crate::config::{Authentication, Config};
+use crate::config::{Authentication, Config, Source as Configured, SourcePart};
 
 impl Daemon {
     /// How the discipline is to treat a server.
@@ -13,9 +13,11 @@ impl Daemon {
         SourceOptions {
             poll: (poll.min, poll.max),
             standing: match source.config.address.ke_port {
+                _ if source.config.part.noselect => Standing::Measured,
                 Some(_) => Standing::Ordinary,
                 None => of_unauthenticated(&self.config),
             },
+            role: role_of(&source.config.part),
         }
     }
 
@@ -23,6 +25,7 @@ impl Daemon {
     /// how far one may be followed also depends on the others.
     pub(super) fn take_over_options(&mut self) {
         let now = self.clock.timescale().now();
+        self.discipline.set_selection(selection(&self.config), now);
         let options: Vec<(SourceId, SourceOptions)> = self
             .sources
             .iter()
@@ -40,13 +43,39 @@ impl Daemon {
     }
 }
 
+/// What a source is to the others, as the discipline wants it.
+pub(super) const fn role_of(part: &SourcePart) -> Role {
+    Role {
+        prefer: part.prefer,
+        trust: part.trust,
+        require: part.require,
+    }
+}
+
+/// How sources are selected, as the discipline wants it. One that is required counts as required
+/// before its name has an address, too.
+pub(super) fn selection(config: &Config) -> Selection {
+    let asked = &config.selection;
+    let is_required = |source: &Configured| source.part().require;
+    Selection {
+        min_sources: usize::try_from(asked.min_sources).unwrap_or(usize::MAX),
+        strata: (asked.min_stratum, asked.max_stratum),
+        max_distance_s: asked.largest_distance().as_secs_f64(),
+        min_distance_s: asked.min_distance.as_secs_f64(),
+        combine_limit: f64::from(asked.combine_limit),
+        reselect_distance_s: asked.reselect_distance.as_secs_f64(),
+        stratum_weight_s: asked.stratum_weight.as_secs_f64(),
+        required: config.sources.iter().any(is_required),
+    }
+}
+
 /// The standing of servers that are asked without NTS, which anybody on the way can forge. It follows
 /// from what is configured, not from what answers: who keeps NTS from this host must not have it
 /// follow the others.
 fn of_unauthenticated(config: &Config) -> Standing {
     let with_nts = config
         .servers()
-        .any(|source| source.address.ke_port.is_some());
+        .any(|source| source.address.ke_port.is_some() && !source.part.noselect);
     match config.selection.authentication {
         Authentication::Require => Standing::Ignored,
         Authentication::Prefer if with_nts => Standing::Ignored,

@@ -181,6 +181,7 @@ impl Daemon {
                             | Reason::AboveOrphans { .. }
                             | Reason::FollowsUs
                             | Reason::KnowsLess { .. }
+                            | Reason::NoSelect
                     ) =>
                 {
                     if let Some(leave) = self.limiter.leave("part", now) {

@@ -11,7 +11,7 @@ use clockwright_timebase::{Duration, Poll};
 use super::daemon::Daemon;
 use super::events::explain;
 use super::sources::{Member, Source};
-use crate::config::SourceKind;
+use crate::config::{SourceKind, SourcePart};
 use crate::control::{
     AuthEntry, AuthReport, KindReport, LeapReport, ServerReport, SourceReport, SourceState,
     StampReport, StatusReport, TimestampsReport, TransportReport, View,
@@ -192,6 +192,7 @@ impl Daemon {
             port: Some(member.asked.server().port()),
             state,
             reason,
+            options: names_of(&source.config.part),
             stratum: last.map(|exchange| exchange.stratum),
             leap: last.map(|exchange| leap_report(exchange.leap)),
             reference_id: last.map(|e| e.reference_id.display(e.stratum).to_string()),
@@ -261,6 +262,7 @@ pub(super) fn blank(name: String, kind: KindReport, poll: Poll) -> SourceReport 
         port: None,
         state: SourceState::Starting,
         reason: None,
+        options: Vec::new(),
         stratum: None,
         leap: None,
         reference_id: None,
@@ -290,6 +292,11 @@ pub(super) fn blank(name: String, kind: KindReport, poll: Poll) -> SourceReport 
     }
 }
 
+/// The options of the selection that a source was given.
+pub(super) fn names_of(part: &SourcePart) -> Vec<String> {
+    part.names().into_iter().map(str::to_owned).collect()
+}
+
 /// A source whose name has no address yet.
 fn unresolved(source: &Source) -> SourceReport {
     let error = source.naming.as_ref().and_then(|naming| naming.error());
@@ -298,6 +305,7 @@ fn unresolved(source: &Source) -> SourceReport {
         pool: source.config.address.kind == SourceKind::Pool,
         port: Some(source.config.address.port),
         state: SourceState::Unresolved,
+        options: names_of(&source.config.part),
         reason: Some(error.unwrap_or("the name is being looked up").to_owned()),
         last_error: error.map(str::to_owned),
         ..blank(source.name(), KindReport::Server, poll)

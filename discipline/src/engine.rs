@@ -13,26 +13,26 @@ use crate::filter::{LEAST_DRIFT, Prior, Verdict};
 use crate::fresh::Fresh;
 use crate::leap::{LeapSecond, Leaps};
 use crate::memory::Memory;
-use crate::orphan;
 use crate::part::{Reason, State};
 use crate::pi::Loop;
+use crate::policy::Selection;
 use crate::poll;
 use crate::sample::{Sample, Upstream};
-use crate::select::{Voter, select};
-use crate::source::{Source, SourceOptions, Standing};
+use crate::seam::Seam;
+use crate::source::{Source, SourceOptions};
 use crate::status::{SourceStatus, Status};
 use crate::thermal::TemperatureFit;
 use crate::warmth::{Taken, Warmth};
 
 mod group;
 mod holdover;
+mod joint;
+mod judge;
 mod leaps;
 mod temperature;
 
 use holdover::GROWTH_SIGMAS;
 
-/// How long the first source waits for the others to contradict it, s.
-const WAIT_FOR_OTHERS_S: i64 = 5;
 /// Samples between changes of a source's poll interval.
 const POLL_EVERY: u32 = 8;
 /// A clock that may be further off than this is not called synchronised, s.
@@ -238,6 +238,7 @@ pub struct Discipline {
     /// The stratum at which servers without a source serve their own clocks; `None`: no stratum
     /// means that.
     orphan: Option<u8>,
+    selection: Selection,
     sources: BTreeMap<SourceId, Source>,
     first_enough: Option<Timestamp<Raw>>,
     pi: Loop,
@@ -246,6 +247,11 @@ pub struct Discipline {
     /// What the clock was last made to run faster by than the compensated oscillator, s/s.
     steered: f64,
     reference: Option<Reference>,
+    /// The sources that it was combined of.
+    members: Vec<SourceId>,
+    /// Those of before it was combined of these.
+    parted: Vec<SourceId>,
+    seam: Seam,
     updates: u32,
     /// When the clock may be stepped after a disruption, and whether there was one.
     resume: Option<StepPolicy>,
@@ -265,6 +271,7 @@ impl Discipline {
         Self {
             config,
             orphan: None,
+            selection: Selection::default(),
             sources: BTreeMap::new(),
             first_enough: None,
             pi: Loop::new(frequency, config.max_slew),
@@ -272,6 +279,9 @@ impl Discipline {
             warmth: Warmth::new(config.learnt.temperature),
             steered: frequency,
             reference: None,
+            members: Vec::new(),
+            parted: Vec::new(),
+            seam: Seam::default(),
             updates: 0,
             resume: None,
             resumed: false,
@@ -336,6 +346,7 @@ impl Discipline {
         self.warmth.forget_phases();
         self.reference = None;
         self.leaps.forget_expected();
+        self.leave_seam();
         self.first_enough = None;
         self.updates = 0;
         self.resumed = true;
@@ -385,6 +396,7 @@ impl Discipline {
             return Some(verdict);
         }
         self.adapt_poll(id, verdict);
+        self.note_lead(id, reading.raw);
         self.judge_sources(reading.raw);
         if self.sources.get(&id).is_some_and(Source::is_believed) {
             self.updates = self.updates.saturating_add(1);
@@ -544,70 +556,6 @@ impl Discipline {
         }
     }
 
-    fn judge_sources(&mut self, now: Timestamp<Raw>) {
-        let waiting = self.waits_for_others(now);
-        let selected = self.reference.map(|reference| reference.selected);
-        let held = self.held(now);
-        let mut common = None;
-        let mut candidates = Vec::with_capacity(self.sources.len());
-        let mut voters = Vec::with_capacity(self.sources.len());
-        for (id, source) in &mut self.sources {
-            if !source.reachable {
-                continue;
-            }
-            let estimate = source.filter.estimate().map(|e| e.carried_to(now));
-            let distance_s = source.filter.root_distance_s(now);
-            let (true, Some(estimate), Some(distance_s)) =
-                (source.judge_alone(), estimate, distance_s)
-            else {
-                continue;
-            };
-            if waiting {
-                (source.state, source.reason) = (State::Waiting, Reason::WaitingForOthers);
-                continue;
-            }
-            let common = *common.get_or_insert(estimate.offset);
-            voters.push(Voter {
-                id: *id,
-                offset_s: (estimate.offset - common).as_secs_f64(),
-                distance_s,
-                subordinate: source.options.standing == Standing::Subordinate,
-            });
-            candidates.push(source.candidate(*id, distance_s));
-        }
-        let excluded = orphan::excluded(&candidates, self.orphan, held);
-        voters.retain(|voter| excluded.iter().all(|(id, _)| *id != voter.id));
-        let excluded = excluded
-            .into_iter()
-            .map(|(id, reason)| (id, State::Unusable, reason));
-        for (id, state, reason) in select(&voters, selected).into_iter().chain(excluded) {
-            if let Some(source) = self.sources.get_mut(&id) {
-                (source.state, source.reason) = (state, reason);
-            }
-        }
-        self.keep_out_of_circles();
-        self.leave_lost_orphan();
-    }
-
-    /// At the start a single voice is no majority: the first source to have given enough samples
-    /// waits a little for those that have been asked at the same time.
-    fn waits_for_others(&mut self, now: Timestamp<Raw>) -> bool {
-        if self.reference.is_some() {
-            return false;
-        }
-        let since = *self.first_enough.get_or_insert(now);
-        let mut voices = self.sources.values().filter(|source| source.has_voice());
-        if !voices.clone().any(Source::has_enough) {
-            self.first_enough = None;
-            return false;
-        }
-        let patience = Duration::from_secs(WAIT_FOR_OTHERS_S);
-        now - since < patience
-            && voices.any(|source| {
-                !source.has_enough() && source.reachable && now - source.added < patience * 4
-            })
-    }
-
     /// Until a suspect sample of the selected source is confirmed or refuted, the clock may be as
     /// wrong as it says.
     fn widen_bound(&mut self, id: SourceId, now: Timestamp<Raw>) {
@@ -625,7 +573,7 @@ impl Discipline {
 
     fn update_clock(&mut self, reading: ClockReading) {
         let now = reading.raw;
-        let Some(reference) = self.combined(now) else {
+        let Some(reference) = self.combined(now).map(|new| self.joined(new)) else {
             return;
         };
         self.config.learnt = self.known().unwrap_or(self.config.learnt);
@@ -665,7 +613,7 @@ impl Discipline {
             .filter_map(|(id, source)| {
                 let part = Part {
                     estimate: source.filter.estimate()?.carried_to(now),
-                    distance_s: source.filter.root_distance_s(now)?,
+                    distance_s: self.believed_distance_s(source, now)?,
                 };
                 Some((*id, source, part))
             })

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::orphan::OrphanReason;
+use crate::smear::Smear;
 
 /// Nothing is believed that may be further off than this, s (chrony's maxdistance).
 pub(crate) const MAX_DISTANCE_S: f64 = 3.0;
@@ -68,6 +69,8 @@ pub enum Reason {
         agree: usize,
         /// Of how many.
         of: usize,
+        /// Are these the trusted ones only?
+        trusted: bool,
     },
     /// It is subordinate, and its interval misses what the majority of those with a voice agrees
     /// on.
@@ -99,12 +102,42 @@ pub enum Reason {
         agree: usize,
         /// Of how many.
         of: usize,
+        /// Are these the trusted ones only?
+        trusted: bool,
     },
-    /// It may be further off than can be believed.
+    /// It may be further off than is to be believed.
     TooDistant {
         /// Its root distance, s.
         distance_s: f64,
+        /// What is to be believed, s.
+        limit_s: f64,
     },
+    /// It agrees, and one that is preferred is followed.
+    NotPreferred,
+    /// It agrees with others, and they are fewer than are asked for.
+    TooFew {
+        /// How many agree.
+        have: usize,
+        /// How many must.
+        need: usize,
+    },
+    /// It agrees with the majority, and none of those that are required does.
+    RequiredMissing,
+    /// Its stratum is outside the limits.
+    Stratum {
+        /// Its stratum.
+        stratum: u8,
+        /// The lowest that is followed.
+        min: u8,
+        /// The highest that is followed.
+        max: u8,
+    },
+    /// The user wants it measured only.
+    NoSelect,
+    /// It spreads a leap second over hours, and the others do not.
+    Smears(Smear),
+    /// It does not spread the leap second that most sources spread over hours.
+    DoesNotSmear(Smear),
     /// It has given too few samples.
     FewSamples {
         /// How many it has given.
@@ -159,10 +192,12 @@ impl fmt::Display for Reason {
                 explained_s,
                 agree,
                 of,
+                trusted,
             } => write!(
                 f,
-                "{} the {agree} of {of} sources that agree; root distances explain only {}",
+                "{} the {agree} of {of} {}sources that agree; root distances explain only {}",
                 Lead(by_s),
+                trusted_word(trusted),
                 Si(explained_s),
             ),
             Self::Contradicted {
@@ -182,23 +217,53 @@ impl fmt::Display for Reason {
                 "agrees, but lies {} what the authenticated sources agree on",
                 Lead(by_s)
             ),
-            Self::NoMajority { agree, of } => write!(
+            Self::NoMajority { agree, of, trusted } => write!(
                 f,
-                "no majority: at most {agree} of {of} sources agree with each other"
+                "no majority: at most {agree} of {of} {}sources agree with each other",
+                trusted_word(trusted)
             ),
-            Self::TooDistant { distance_s } => write!(
+            Self::TooDistant {
+                distance_s,
+                limit_s,
+            } => write!(
                 f,
-                "root distance {} is above {}",
+                "root distance {} is not below {}",
                 Si(distance_s),
-                Si(MAX_DISTANCE_S)
+                Si(limit_s)
             ),
             Self::FewSamples { have, need } => write!(f, "{have} of {need} samples"),
-            _ => self.write_about_circles(f),
+            _ => self.write_about_policy(f),
         }
     }
 }
 
 impl Reason {
+    /// Those of what the user asks of the selection, and of smears.
+    fn write_about_policy(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TooFew { have, need } => write!(
+                f,
+                "{have} of the {need} sources that must agree (selection.min_sources)"
+            ),
+            Self::Stratum { stratum, min, max } => write!(
+                f,
+                "stratum {stratum} is not within {min} to {max} (selection.min_stratum, \
+                 selection.max_stratum)"
+            ),
+            Self::Smears(smear) => write!(
+                f,
+                "smears a leap second, and other sources do not: {}",
+                Apart(smear)
+            ),
+            Self::DoesNotSmear(smear) => write!(
+                f,
+                "does not smear the leap second that most sources smear: {}",
+                Apart(smear)
+            ),
+            _ => self.write_about_circles(f),
+        }
+    }
+
     /// Those of servers that ask each other.
     fn write_about_circles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -224,6 +289,11 @@ impl Reason {
     const fn words(&self) -> &'static str {
         match self {
             Self::Agrees => "agrees with the selected source",
+            Self::NotPreferred => "agrees, and a preferred source is followed",
+            Self::RequiredMissing => {
+                "agrees with the majority, but no required source does (source.require)"
+            }
+            Self::NoSelect => "measured only (source.noselect)",
             Self::Unsupported => {
                 "no authenticated source can be believed, and this one is not followed alone"
             }
@@ -249,6 +319,30 @@ impl fmt::Display for Lead {
         let side = if self.0 > 0.0 { "ahead of" } else { "behind" };
         write!(f, "{} {side}", Si(self.0.abs()))
     }
+}
+
+/// How a source that smears, or the one beside those that do, differs from the others.
+struct Apart(Smear);
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Smear { by_s, rate, said } = self.0;
+        let pace = if rate < 0.0 { "slower" } else { "faster" };
+        write!(
+            f,
+            "{} them and {:.1} ppm {pace}",
+            Lead(by_s),
+            rate.abs() * 1e6
+        )?;
+        if said {
+            f.write_str(", and its reference id says so")?;
+        }
+        Ok(())
+    }
+}
+
+const fn trusted_word(trusted: bool) -> &'static str {
+    if trusted { "trusted " } else { "" }
 }
 
 /// Seconds, shown with the unit that suits.

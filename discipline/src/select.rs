@@ -1,19 +1,19 @@
-//! Which sources tell the truth.
+//! Which sources tell the truth, and which of them are followed.
 //!
 //! Each source says: UTC lies within my root distance of my offset. If a majority of these
 //! intervals have a point in common, those that share it are believed (Marzullo; RFC 5905
-//! section 11.2.1); the others are falsetickers, and are told by which margin.
+//! section 11.2.1); the others are falsetickers, and are told by which margin. Where some are
+//! *trusted*, the majority is one of these, and only where they leave a choice do the others make it.
 //!
 //! Where some sources cannot be forged on the way and others can, the latter are *subordinate*:
 //! they are not counted, and are believed only within what that majority agrees on.
+//!
+//! Of those believed the closest to UTC is selected, if enough agree and one that is required is
+//! among them; preferred ones before all others.
 
 use crate::estimate::SourceId;
-use crate::part::{MAX_DISTANCE_S, Reason, State};
-
-/// A believed source this many times further from UTC than the best adds nothing to it.
-const COMBINE_WITHIN: f64 = 3.0;
-/// A rival must be this much closer to take the selection over, so that it does not hop.
-const RESELECT_BELOW: f64 = 0.5;
+use crate::part::{Reason, State};
+use crate::policy::{Role, Selection};
 
 /// A source that may be believed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +25,10 @@ pub(crate) struct Voter {
     pub(crate) distance_s: f64,
     /// Has it no voice, so that it must agree with those that have?
     pub(crate) subordinate: bool,
+    pub(crate) stratum: u8,
+    pub(crate) role: Role,
+    /// Has it been closer than the selected one for long enough to take its place?
+    pub(crate) takes_over: bool,
 }
 
 impl Voter {
@@ -35,108 +39,186 @@ impl Voter {
     fn high(&self) -> f64 {
         self.offset_s + self.distance_s
     }
+
+    fn score_s(&self, policy: &Selection) -> f64 {
+        policy.score_s(self.distance_s, self.stratum)
+    }
 }
 
 /// Gives each voter its part. `selected` is the one selected so far.
 pub(crate) fn select(
     voters: &[Voter],
     selected: Option<SourceId>,
+    policy: &Selection,
 ) -> Vec<(SourceId, State, Reason)> {
     let (believable, too_distant): (Vec<&Voter>, Vec<&Voter>) = voters
         .iter()
-        .partition(|voter| voter.distance_s < MAX_DISTANCE_S);
+        .partition(|voter| voter.distance_s < policy.max_distance_s);
     let mut verdicts: Vec<_> = too_distant
         .iter()
         .map(|voter| {
-            let distance_s = voter.distance_s;
-            (voter.id, State::Unusable, Reason::TooDistant { distance_s })
+            let (distance_s, limit_s) = (voter.distance_s, policy.max_distance_s);
+            let reason = Reason::TooDistant {
+                distance_s,
+                limit_s,
+            };
+            (voter.id, State::Unusable, reason)
         })
         .collect();
     let (subordinate, ordinary): (Vec<&Voter>, Vec<&Voter>) =
         believable.iter().partition(|voter| voter.subordinate);
     let agreement = Agreement::of(&ordinary);
-    let of = ordinary.len();
-    if agreement.count * 2 <= of {
-        let agree = agreement.count;
-        let refused =
-            |voter: &&Voter| (voter.id, State::Unusable, Reason::NoMajority { agree, of });
-        verdicts.extend(ordinary.iter().map(refused));
-        let unsupported = |voter: &&Voter| (voter.id, State::Unusable, Reason::Unsupported);
-        verdicts.extend(subordinate.iter().map(unsupported));
+    if !agreement.is_of_a_majority() {
+        let (agree, of, trusted) = agreement.counts();
+        let reason = Reason::NoMajority { agree, of, trusted };
+        verdicts.extend(all_unusable(&ordinary, reason));
+        verdicts.extend(all_unusable(&subordinate, Reason::Unsupported));
         return verdicts;
     }
     let (true_ones, false_ones): (Vec<&Voter>, Vec<&Voter>) = ordinary
         .iter()
         .partition(|voter| agreement.missed_by(voter) == 0.0);
-    verdicts.extend(false_ones.iter().map(|voter| {
-        let (by_s, explained_s) = agreement.beyond(voter);
-        let reason = Reason::Outside {
-            by_s,
-            explained_s,
-            agree: agreement.count,
-            of,
+    verdicts.extend(false_ones.iter().map(|voter| outside(voter, &agreement)));
+    if let Some(reason) = not_enough(&true_ones, policy) {
+        verdicts.extend(all_unusable(&true_ones, reason));
+        verdicts.extend(all_unusable(&subordinate, reason));
+        return verdicts;
+    }
+    let any_preferred = true_ones.iter().any(|voter| voter.role.prefer);
+    let is_followed = |voter: &&&Voter| voter.role.prefer || !any_preferred;
+    let followed: Vec<&Voter> = true_ones.iter().filter(is_followed).copied().collect();
+    if let Some(best) = closest(&followed, selected, policy) {
+        let not_preferred = any_preferred.then_some(Reason::NotPreferred);
+        verdicts.extend(
+            true_ones
+                .iter()
+                .map(|voter| part_of(voter, best, not_preferred, policy)),
+        );
+        let part = |voter: &&Voter| {
+            if agreement.missed_by(voter) != 0.0 {
+                return contradicted(voter, &agreement);
+            }
+            let by_s = agreement.missed_from(voter.offset_s, voter.offset_s);
+            if by_s == 0.0 {
+                part_of(voter, best, not_preferred, policy)
+            } else {
+                (voter.id, State::Candidate, Reason::Beside { by_s })
+            }
         };
-        (voter.id, State::Falseticker, reason)
-    }));
-    if let Some(best) = closest(&true_ones, selected) {
-        verdicts.extend(true_ones.iter().map(|voter| part_of(voter, best)));
-        let part = |voter: &&Voter| subordinate_part(voter, best, &agreement, of);
         verdicts.extend(subordinate.iter().map(part));
     }
     verdicts
 }
 
-/// The one with the least distance; the one selected so far stays unless it is clearly beaten.
-fn closest<'a>(voters: &[&'a Voter], selected: Option<SourceId>) -> Option<&'a Voter> {
-    let best = *voters
+fn all_unusable(
+    voters: &[&Voter],
+    reason: Reason,
+) -> impl Iterator<Item = (SourceId, State, Reason)> {
+    voters
         .iter()
-        .min_by(|a, b| a.distance_s.total_cmp(&b.distance_s))?;
+        .map(move |voter| (voter.id, State::Unusable, reason))
+}
+
+/// Why those that agree are not followed all the same; `None`: they are.
+fn not_enough(true_ones: &[&Voter], policy: &Selection) -> Option<Reason> {
+    let (have, need) = (true_ones.len(), policy.min_sources);
+    if have < need {
+        return Some(Reason::TooFew { have, need });
+    }
+    let has_required = true_ones.iter().any(|voter| voter.role.require);
+    (policy.required && !has_required).then_some(Reason::RequiredMissing)
+}
+
+/// The one with the least distance; the one selected so far stays unless it is clearly beaten.
+fn closest<'a>(
+    voters: &[&'a Voter],
+    selected: Option<SourceId>,
+    policy: &Selection,
+) -> Option<&'a Voter> {
+    let score = |voter: &&&Voter| voter.score_s(policy);
+    let least = |a: &&&Voter, b: &&&Voter| score(a).total_cmp(&score(b));
     let current = voters.iter().find(|voter| Some(voter.id) == selected);
     match current {
-        Some(current) if best.distance_s > RESELECT_BELOW * current.distance_s => Some(current),
-        _ => Some(best),
+        None => voters.iter().min_by(least).copied(),
+        Some(current) => {
+            let rivals = voters
+                .iter()
+                .filter(|voter| voter.takes_over && score(voter) < score(&current));
+            Some(rivals.min_by(least).unwrap_or(current))
+        }
     }
 }
 
-fn part_of(voter: &Voter, best: &Voter) -> (SourceId, State, Reason) {
+/// The part of one that tells the truth, beside the `best` one. `not_preferred` is why it is not
+/// followed if it is not preferred, where there is such a one. One without a voice has been found
+/// unable to take the average out of what the others agree on.
+fn part_of(
+    voter: &Voter,
+    best: &Voter,
+    not_preferred: Option<Reason>,
+    policy: &Selection,
+) -> (SourceId, State, Reason) {
     let distance_s = voter.distance_s;
     if voter.id == best.id {
-        (voter.id, State::Selected, Reason::Closest { distance_s })
-    } else if distance_s <= COMBINE_WITHIN * best.distance_s {
+        return (voter.id, State::Selected, Reason::Closest { distance_s });
+    }
+    if let Some(reason) = not_preferred.filter(|_| !voter.role.prefer) {
+        return (voter.id, State::Candidate, reason);
+    }
+    // Those at the best one's stratum are what the weight of a stratum is counted from.
+    let more = voter.stratum.saturating_sub(best.stratum);
+    if policy.score_s(distance_s, more) <= policy.combine_limit * best.distance_s {
         (voter.id, State::Combined, Reason::Agrees)
     } else {
         let best_s = best.distance_s;
-        (
-            voter.id,
-            State::Candidate,
-            Reason::Distant { distance_s, best_s },
-        )
+        let reason = Reason::Distant { distance_s, best_s };
+        (voter.id, State::Candidate, reason)
     }
 }
 
-/// The part of a voter without a voice, beside the `best` of the `of` voters that have one. It may
-/// be averaged with them where that cannot take the average out of what they agree on.
-fn subordinate_part(
-    voter: &Voter,
-    best: &Voter,
-    agreement: &Agreement,
-    of: usize,
-) -> (SourceId, State, Reason) {
-    if agreement.missed_by(voter) != 0.0 {
-        let (by_s, explained_s) = agreement.beyond(voter);
-        let reason = Reason::Contradicted {
-            by_s,
-            explained_s,
-            agree: agreement.count,
-            of,
-        };
-        return (voter.id, State::Falseticker, reason);
+/// The verdict on a voter whose interval misses what is agreed on.
+fn outside(voter: &Voter, agreement: &Agreement) -> (SourceId, State, Reason) {
+    let (by_s, explained_s) = agreement.beyond(voter);
+    let (agree, of, trusted) = agreement.counts();
+    let reason = Reason::Outside {
+        by_s,
+        explained_s,
+        agree,
+        of,
+        trusted,
+    };
+    (voter.id, State::Falseticker, reason)
+}
+
+/// The same of one without a voice.
+fn contradicted(voter: &Voter, agreement: &Agreement) -> (SourceId, State, Reason) {
+    let (by_s, explained_s) = agreement.beyond(voter);
+    let (agree, of, _) = agreement.counts();
+    let reason = Reason::Contradicted {
+        by_s,
+        explained_s,
+        agree,
+        of,
+    };
+    (voter.id, State::Falseticker, reason)
+}
+
+/// How many share a point: trusted ones, and all. More trusted ones are more, whatever the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Depth {
+    trusted: usize,
+    all: usize,
+}
+
+impl Depth {
+    fn add(&mut self, voter: &Voter) {
+        self.all += 1;
+        self.trusted += usize::from(voter.role.trust);
     }
-    let by_s = agreement.missed_from(voter.offset_s, voter.offset_s);
-    if by_s == 0.0 {
-        part_of(voter, best)
-    } else {
-        (voter.id, State::Candidate, Reason::Beside { by_s })
+
+    fn remove(&mut self, voter: &Voter) {
+        self.all -= 1;
+        self.trusted -= usize::from(voter.role.trust);
     }
 }
 
@@ -145,41 +227,56 @@ fn subordinate_part(
 struct Agreement {
     low: f64,
     high: f64,
-    count: usize,
+    /// Those that share it.
+    depth: Depth,
+    /// Of how many.
+    of: Depth,
 }
 
 impl Agreement {
     /// Sweeps over all ends; of several equally shared intervals the first is taken, which only
     /// matters without a majority.
     fn of(voters: &[&Voter]) -> Self {
-        let mut ends: Vec<(f64, bool)> = voters
+        let mut ends: Vec<(f64, bool, &Voter)> = voters
             .iter()
-            .flat_map(|voter| [(voter.low(), true), (voter.high(), false)])
+            .flat_map(|voter| [(voter.low(), true, *voter), (voter.high(), false, *voter)])
             .collect();
         // At the same point intervals begin before others end: touching is sharing.
         ends.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
         let mut best = Self {
             low: 0.0,
             high: 0.0,
-            count: 0,
+            depth: Depth::default(),
+            of: Depth::default(),
         };
-        let mut depth = 0;
-        for (index, (at, begins)) in ends.iter().enumerate() {
+        let mut depth = Depth::default();
+        for (index, (at, begins, voter)) in ends.iter().enumerate() {
             if *begins {
-                depth += 1;
-                if depth > best.count {
+                depth.add(voter);
+                best.of.add(voter);
+                if depth > best.depth {
                     let high = ends.get(index + 1).map_or(*at, |next| next.0);
-                    best = Self {
-                        low: *at,
-                        high,
-                        count: depth,
-                    };
+                    (best.low, best.high, best.depth) = (*at, high, depth);
                 }
             } else {
-                depth -= 1;
+                depth.remove(voter);
             }
         }
         best
+    }
+
+    /// How many of how many agree, of those that are counted; and are these the trusted ones?
+    fn counts(&self) -> (usize, usize, bool) {
+        if self.of.trusted > 0 {
+            (self.depth.trusted, self.of.trusted, true)
+        } else {
+            (self.depth.all, self.of.all, false)
+        }
+    }
+
+    fn is_of_a_majority(&self) -> bool {
+        let (agree, of, _) = self.counts();
+        agree * 2 > of
     }
 
     /// Of a voter whose interval misses this one: how far it is from the middle, s, positive if ahead,
@@ -217,7 +314,15 @@ mod tests {
             offset_s,
             distance_s,
             subordinate: false,
+            stratum: 2,
+            role: Role::default(),
+            takes_over: false,
         }
+    }
+
+    /// By the defaults.
+    fn select(voters: &[Voter], selected: Option<SourceId>) -> Vec<(SourceId, State, Reason)> {
+        super::select(voters, selected, &Selection::default())
     }
 
     fn state_of(verdicts: &[(SourceId, State, Reason)], id: u32) -> Option<State> {
@@ -263,13 +368,170 @@ mod tests {
     }
 
     #[test]
-    fn the_selection_does_not_hop() {
-        let voters = [voter(1, 0.0, 1.0e-3), voter(2, 0.0, 0.8e-3)];
+    fn the_selection_goes_only_to_one_that_has_been_closer_for_long_enough() {
+        let mut voters = [voter(1, 0.0, 1.0e-3), voter(2, 0.0, 0.1e-3)];
         let stays = select(&voters, Some(SourceId(1)));
         assert_eq!(state_of(&stays, 1), Some(State::Selected));
-        let voters = [voter(1, 0.0, 1.0e-3), voter(2, 0.0, 0.4e-3)];
+        voters[1].takes_over = true;
         let goes = select(&voters, Some(SourceId(1)));
         assert_eq!(state_of(&goes, 2), Some(State::Selected));
+        // Not any more.
+        voters[1].distance_s = 1.1e-3;
+        let stays = select(&voters, Some(SourceId(1)));
+        assert_eq!(state_of(&stays, 1), Some(State::Selected));
+    }
+
+    fn with(voter: Voter, role: Role) -> Voter {
+        Voter { role, ..voter }
+    }
+
+    const PREFER: Role = Role {
+        prefer: true,
+        trust: false,
+        require: false,
+    };
+    const TRUST: Role = Role {
+        prefer: false,
+        trust: true,
+        require: false,
+    };
+    const REQUIRE: Role = Role {
+        prefer: false,
+        trust: false,
+        require: true,
+    };
+
+    #[test]
+    fn a_preferred_one_is_followed_where_it_tells_the_truth() {
+        let voters = [
+            voter(1, 0.0, 1e-3),
+            voter(2, 0.1e-3, 1e-3),
+            with(voter(3, 0.2e-3, 4e-3), PREFER),
+            with(voter(4, 0.2e-3, 5e-3), PREFER),
+        ];
+        let verdicts = select(&voters, Some(SourceId(1)));
+        assert_eq!(state_of(&verdicts, 3), Some(State::Selected));
+        assert_eq!(state_of(&verdicts, 4), Some(State::Combined));
+        assert_eq!(state_of(&verdicts, 1), Some(State::Candidate));
+        assert_eq!(
+            reason_of(&verdicts, 2),
+            "agrees, and a preferred source is followed"
+        );
+        // That it is preferred makes it no more right.
+        let lie = with(voter(3, 20e-3, 4e-3), PREFER);
+        let verdicts = select(&[voters[0], voters[1], lie], Some(SourceId(3)));
+        assert_eq!(state_of(&verdicts, 3), Some(State::Falseticker));
+        assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
+    }
+
+    #[test]
+    fn a_trusted_one_outvotes_all_others() {
+        let voters = [
+            with(voter(1, 0.0, 10e-3), TRUST),
+            voter(2, 50e-3, 1e-3),
+            voter(3, 50e-3, 1e-3),
+            voter(4, 4e-3, 1e-3),
+            voter(5, 4e-3, 1e-3),
+            voter(6, -7e-3, 1e-3),
+        ];
+        let verdicts = select(&voters, None);
+        assert_eq!(state_of(&verdicts, 2), Some(State::Falseticker));
+        assert_eq!(
+            reason_of(&verdicts, 3),
+            "46.0 ms ahead of the 1 of 1 trusted sources that agree; root distances explain only \
+             2.0 ms"
+        );
+        // Where it leaves a choice, the others choose.
+        assert_eq!(state_of(&verdicts, 4), Some(State::Selected));
+        assert_eq!(state_of(&verdicts, 6), Some(State::Falseticker));
+        assert_eq!(state_of(&verdicts, 1), Some(State::Candidate));
+        // Two that contradict each other leave no one to follow, and three do.
+        let two = [voters[0], with(voters[1], TRUST), voters[3], voters[4]];
+        assert!(select(&two, None).iter().all(|v| v.1 == State::Unusable));
+        assert!(reason_of(&select(&two, None), 4).contains("at most 1 of 2 trusted sources"));
+        let three = [&two[..], &[with(voters[2], TRUST)]].concat();
+        assert_eq!(state_of(&select(&three, None), 4), Some(State::Falseticker));
+    }
+
+    #[test]
+    fn without_a_required_one_that_tells_the_truth_nobody_is_followed() {
+        let policy = Selection {
+            required: true,
+            ..Selection::default()
+        };
+        let others = [voter(1, 0.0, 1e-3), voter(2, 0.0, 1e-3)];
+        let nobody = super::select(&others, None, &policy);
+        assert!(nobody.iter().all(|v| v.1 == State::Unusable));
+        assert!(reason_of(&nobody, 1).ends_with("no required source does (source.require)"));
+        let mut all = [others[0], others[1], with(voter(3, 0.0, 9e-3), REQUIRE)];
+        let verdicts = super::select(&all, None, &policy);
+        assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
+        all[2].offset_s = 20e-3;
+        let verdicts = super::select(&all, None, &policy);
+        assert_eq!(state_of(&verdicts, 3), Some(State::Falseticker));
+        assert_eq!(state_of(&verdicts, 1), Some(State::Unusable));
+    }
+
+    #[test]
+    fn fewer_than_are_asked_for_are_not_followed() {
+        let policy = Selection {
+            min_sources: 3,
+            ..Selection::default()
+        };
+        let mut voters = vec![
+            voter(1, 0.0, 1e-3),
+            voter(2, 0.0, 1e-3),
+            voter(3, 1.0, 1e-3),
+        ];
+        // One without a voice does not count.
+        voters.push(subordinate(4, 0.0, 1e-3));
+        let verdicts = super::select(&voters, None, &policy);
+        assert!(verdicts.iter().all(|v| v.1 != State::Selected));
+        assert_eq!(
+            reason_of(&verdicts, 1),
+            "2 of the 3 sources that must agree (selection.min_sources)"
+        );
+        assert_eq!(state_of(&verdicts, 3), Some(State::Falseticker));
+        voters.push(voter(5, 0.0, 1e-3));
+        let verdicts = super::select(&voters, None, &policy);
+        assert_eq!(state_of(&verdicts, 5), Some(State::Combined));
+    }
+
+    #[test]
+    fn the_limits_are_those_asked_for() {
+        let policy = Selection {
+            max_distance_s: 5e-3,
+            combine_limit: 1.5,
+            ..Selection::default()
+        };
+        let voters = [
+            voter(1, 0.0, 1e-3),
+            voter(2, 0.0, 2e-3),
+            voter(3, 0.0, 6e-3),
+        ];
+        let verdicts = super::select(&voters, None, &policy);
+        assert_eq!(state_of(&verdicts, 2), Some(State::Candidate));
+        assert_eq!(
+            reason_of(&verdicts, 3),
+            "root distance 6.0 ms is not below 5.0 ms"
+        );
+    }
+
+    #[test]
+    fn a_stratum_weighs_as_much_as_is_asked_for() {
+        let mut voters = [voter(1, 0.0, 1.0e-3), voter(2, 0.0, 1.5e-3)];
+        voters[0].stratum = 3;
+        let with = |weight_s| {
+            let policy = Selection {
+                stratum_weight_s: weight_s,
+                ..Selection::default()
+            };
+            super::select(&voters, None, &policy)
+        };
+        assert_eq!(state_of(&with(0.0), 1), Some(State::Selected));
+        assert_eq!(state_of(&with(1e-3), 2), Some(State::Selected));
+        assert_eq!(state_of(&with(1e-3), 1), Some(State::Combined));
+        assert_eq!(state_of(&with(5e-3), 1), Some(State::Candidate));
     }
 
     fn subordinate(id: u32, offset_s: f64, distance_s: f64) -> Voter {

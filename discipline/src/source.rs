@@ -4,8 +4,10 @@ use clockwright_timebase::{Poll, Raw, Timestamp};
 
 use crate::estimate::SourceId;
 use crate::filter::{Prior, SourceFilter};
+use crate::lead::Lead;
 use crate::orphan::{Candidate, Identities};
-use crate::part::{MAX_DISTANCE_S, Reason, State};
+use crate::part::{Reason, State};
+use crate::policy::Role;
 use crate::sample::Sample;
 
 /// Samples that a source must have given before it is believed.
@@ -22,6 +24,8 @@ pub enum Standing {
     Subordinate,
     /// It is never followed, because it is not authenticated.
     Ignored,
+    /// It is never followed, because the user wants it measured only.
+    Measured,
 }
 
 /// How to treat one source.
@@ -31,6 +35,8 @@ pub struct SourceOptions {
     pub poll: (Poll, Poll),
     /// How far it may be followed.
     pub standing: Standing,
+    /// What it is to the others.
+    pub role: Role,
 }
 
 /// What is known of a source.
@@ -47,6 +53,8 @@ pub(crate) struct Source {
     /// How many samples there were then.
     pub(crate) poll_changed_at: u32,
     pub(crate) reachable: bool,
+    /// How clearly it has been closer to UTC than the selected one: see `lead`.
+    pub(crate) lead: Lead,
     pub(crate) added: Timestamp<Raw>,
     pub(crate) state: State,
     pub(crate) reason: Reason,
@@ -63,6 +71,7 @@ impl Source {
             poll: options.poll.0,
             poll_changed_at: 0,
             reachable: true,
+            lead: Lead::default(),
             added: now,
             state: State::Waiting,
             reason: Reason::WaitingForOthers,
@@ -75,6 +84,7 @@ impl Source {
     pub(crate) fn restart(&mut self, prior: Prior, now: Timestamp<Raw>) {
         self.filter = SourceFilter::new(prior);
         self.poll_changed_at = 0;
+        self.lead = Lead::default();
         self.added = now;
         self.judge_alone();
     }
@@ -102,8 +112,8 @@ impl Source {
         last.is_some_and(|last| kind(last) != kind(sample))
     }
 
-    /// As the rule for orphans sees it, at this root distance, s.
-    pub(crate) fn candidate(&self, id: SourceId, distance_s: f64) -> Candidate {
+    /// As the rule for orphans sees it, at this root distance, which is to be below `most_s`, s.
+    pub(crate) fn candidate(&self, id: SourceId, distance_s: f64, most_s: f64) -> Candidate {
         let upstream = self.filter.upstream();
         Candidate {
             id,
@@ -111,7 +121,7 @@ impl Source {
             reference_id: upstream.reference_id,
             identities: self.identities,
             distance_s,
-            usable: self.has_voice() && distance_s < MAX_DISTANCE_S,
+            usable: self.has_voice() && distance_s < most_s,
         }
     }
 
@@ -121,6 +131,8 @@ impl Source {
             (State::Unusable, Reason::Unproven)
         } else if self.options.standing == Standing::Ignored {
             (State::Unusable, Reason::NotAuthenticated)
+        } else if self.options.standing == Standing::Measured {
+            (State::Unusable, Reason::NoSelect)
         } else if !self.has_enough() {
             let (have, need) = (self.filter.count(), ENOUGH);
             (State::Waiting, Reason::FewSamples { have, need })

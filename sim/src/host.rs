@@ -1,7 +1,7 @@
 //! The simulated host: the daemon's state machines, put together as the daemon does it.
 
 use clockwright_discipline::{
-    Action as ClockAction, ClockReading, Config, Discipline, Fresh, Learnt, Sample, SourceId,
+    Action as ClockAction, ClockReading, Config, Discipline, Fresh, Learnt, Role, Sample, SourceId,
     SourceOptions, Standing, StepPolicy, Upstream, VirtualClock,
 };
 use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, Foreseen, PortPolicy};
@@ -377,6 +377,7 @@ fn options_of(source: &SourceScenario) -> SourceOptions {
     SourceOptions {
         poll: (Poll::new(source.poll_min), Poll::new(source.poll_max)),
         standing: Standing::Ordinary,
+        role: Role::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod errors;
 mod files;
 mod nts;
+mod selection;
 mod serving;
 
 use std::path::Path;

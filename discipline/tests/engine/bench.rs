@@ -1,7 +1,7 @@
 //! A clock and sources that say what a test wants.
 
 use clockwright_discipline::{
-    Action, ClockReading, Config, Discipline, Leap, Learnt, Sample, SourceId, SourceOptions,
+    Action, ClockReading, Config, Discipline, Leap, Learnt, Role, Sample, SourceId, SourceOptions,
     SourceStatus, Standing, State, Status, StepPolicy, Upstream, Verdict, VirtualClock,
 };
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
@@ -48,6 +48,15 @@ impl Bench {
     pub(crate) fn change(&mut self, id: u32, standing: Standing) {
         self.discipline
             .set_options(SourceId(id), options(standing), self.now);
+    }
+
+    /// The same source, to be something else to the others from now on.
+    pub(crate) fn give(&mut self, id: u32, role: Role) {
+        let options = SourceOptions {
+            role,
+            ..options(Standing::Ordinary)
+        };
+        self.discipline.set_options(SourceId(id), options, self.now);
     }
 
     pub(crate) fn reading(&self) -> ClockReading {
@@ -169,5 +178,6 @@ fn options(standing: Standing) -> SourceOptions {
     SourceOptions {
         poll: (Poll::new(0), Poll::new(6)),
         standing,
+        role: Role::default(),
     }
 }

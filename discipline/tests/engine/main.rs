@@ -3,6 +3,7 @@
 mod bench;
 mod fresh;
 mod holdover;
+mod selection;
 mod standing;
 
 use clockwright_discipline::{

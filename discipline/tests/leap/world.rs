@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clockwright_discipline::{
-    Action, ClockReading, Config, Discipline, Leap, LeapManner, LeapSecond, Learnt, Outlook,
+    Action, ClockReading, Config, Discipline, Leap, LeapManner, LeapSecond, Learnt, Outlook, Role,
     Sample, SourceId, SourceOptions, Standing, State, Status, StepPolicy, Upstream, Verdict,
     VirtualClock,
 };
@@ -123,6 +123,7 @@ impl World {
         let options = SourceOptions {
             poll: (Poll::new(0), Poll::new(4)),
             standing: Standing::Ordinary,
+            role: Role::default(),
         };
         let now = self.raw();
         self.discipline.add_source(SourceId(id), options, now);

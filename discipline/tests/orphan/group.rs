@@ -1,7 +1,7 @@
 //! Servers in virtual time that ask each other, and may have a source that knows UTC.
 
 use clockwright_discipline::{
-    Action, ClockReading, Config, Discipline, Identities, Leap, Learnt, Sample, SourceId,
+    Action, ClockReading, Config, Discipline, Identities, Leap, Learnt, Role, Sample, SourceId,
     SourceOptions, Standing, Status, StepPolicy, Upstream, VirtualClock,
 };
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
@@ -326,6 +326,7 @@ impl Server {
         let options = SourceOptions {
             poll: (Poll::new(4), Poll::new(4)),
             standing: Standing::Ordinary,
+            role: Role::default(),
         };
         let now = Timestamp::EPOCH;
         self.discipline.add_source(id, options, now);
