@@ -34,6 +34,9 @@ section! {
         "leap" => leap: LeapMode = LeapMode::Kernel;
         /// The list of leap seconds.
         "leap_list" => leap_list: PathBuf = PathBuf::from(LEAP_LIST);
+        /// How far the oscillator's frequency may jump at once; the bound grows by so much between
+        /// samples.
+        "max_frequency_step" => max_frequency_step: Frequency = Frequency::from_ppm(0.0), if frequency_step;
         /// Start no earlier than the time that was saved last, where the host does not keep time
         /// while it is off.
         "restore" => restore: bool = false;
@@ -152,6 +155,15 @@ fn slew_rate(rate: Frequency) -> Result<(), String> {
         Err(format!(
             "{rate} is not between 0ppm (not included) and 100000ppm"
         ))
+    }
+}
+
+/// Beyond what any oscillator is off by, nothing is to be had.
+fn frequency_step(rate: Frequency) -> Result<(), String> {
+    if (0.0..=500.0).contains(&rate.as_ppm()) {
+        Ok(())
+    } else {
+        Err(format!("{rate} is not between 0ppm and 500ppm"))
     }
 }
 

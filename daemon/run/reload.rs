@@ -112,6 +112,8 @@ impl Daemon {
         self.discipline
             .reconfigure(step_policy(clock), max_slew(clock));
         self.discipline.set_resume_policy(resume_policy(clock));
+        self.discipline
+            .set_max_frequency_step(max_frequency_step(clock));
         self.take_over_orphans();
         self.read_leap_list_again();
         self.tell();
@@ -161,6 +163,11 @@ fn policy_of(step: &StepConfig) -> StepPolicy {
 /// The slew limit, s/s.
 pub(super) fn max_slew(clock: &ClockConfig) -> f64 {
     clock.max_slew.as_ppm() * 1e-6
+}
+
+/// How far the oscillator's frequency may jump at once, s/s.
+pub(super) fn max_frequency_step(clock: &ClockConfig) -> f64 {
+    clock.max_frequency_step.as_ppm() * 1e-6
 }
 
 fn is_at_start_only(key: &str) -> bool {

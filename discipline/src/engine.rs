@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
 
+use crate::bound::{DRIFT_SIGMAS, LEAST_DRIFT, age_s};
 use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
-use crate::filter::{LEAST_DRIFT, Prior, Verdict};
+use crate::filter::{Prior, Verdict};
 use crate::fresh::Fresh;
 use crate::leap::{LeapSecond, Leaps};
 use crate::memory::Memory;
@@ -30,8 +31,6 @@ mod joint;
 mod judge;
 mod leaps;
 mod temperature;
-
-use holdover::GROWTH_SIGMAS;
 
 /// Samples between changes of a source's poll interval.
 const POLL_EVERY: u32 = 8;
@@ -156,6 +155,10 @@ struct Reference {
     distance_s: f64,
     /// How much further from UTC it may be by a suspect sample of the selected source, s.
     doubt_s: f64,
+    /// By how much more with each second, s/s.
+    doubt_rate: f64,
+    /// How far the oscillator's frequency may jump at once, s/s.
+    jump: f64,
     /// By how much sources without a voice have changed the frequency, s/s.
     pull: f64,
     /// Has the clock gone on by its long memory since?
@@ -165,14 +168,15 @@ struct Reference {
 impl Reference {
     /// How far UTC may be from the estimate at a later instant, s.
     fn distance_at(&self, at: Timestamp<Raw>) -> f64 {
-        self.doubt_s + self.settled_distance_at(at)
+        let age = age_s(at, self.estimate.at);
+        self.doubt_s + self.doubt_rate * age + self.settled_distance_at(at)
     }
 
     /// The same, should the suspect sample be wrong.
     fn settled_distance_at(&self, at: Timestamp<Raw>) -> f64 {
-        let age = (at - self.estimate.at).as_secs_f64().max(0.0);
+        let age = age_s(at, self.estimate.at);
         let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
-        self.distance_s + GROWTH_SIGMAS * more + (LEAST_DRIFT + self.pull) * age
+        self.distance_s + DRIFT_SIGMAS * more + (LEAST_DRIFT + self.pull + self.jump) * age
     }
 }
 
@@ -258,6 +262,8 @@ pub struct Discipline {
     resumed: bool,
     /// Between the last two updates that were not at the same instant, s.
     interval_s: f64,
+    /// How far the oscillator's frequency may jump at once, s/s.
+    jump: f64,
     actions: VecDeque<Action>,
     leaps: Leaps,
     /// When leap seconds were last looked at.
@@ -286,6 +292,7 @@ impl Discipline {
             resume: None,
             resumed: false,
             interval_s: 0.0,
+            jump: 0.0,
             actions: VecDeque::from([Action::SetFrequency { frequency }]),
             leaps: Leaps::default(),
             leap_seen: Timestamp::EPOCH,
@@ -303,6 +310,15 @@ impl Discipline {
     /// unless this is called, as after the start.
     pub fn set_resume_policy(&mut self, resume: StepPolicy) {
         self.resume = Some(resume);
+    }
+
+    /// Says how far the oscillator's frequency may jump at once, s/s; 0: it only wanders. A jump is
+    /// seen with the next sample, so until then the bound grows by this.
+    pub fn set_max_frequency_step(&mut self, jump: f64) {
+        self.jump = jump;
+        for source in self.sources.values_mut() {
+            source.filter.set_jump(jump);
+        }
     }
 
     /// Adds a source that has said nothing yet. A source of the same id is replaced.
@@ -527,6 +543,7 @@ impl Discipline {
             frequency: learnt.frequency,
             frequency_sd: learnt.frequency_sd,
             wander: learnt.wander,
+            jump: self.jump,
         }
     }
 
@@ -559,13 +576,14 @@ impl Discipline {
     /// Until a suspect sample of the selected source is confirmed or refuted, the clock may be as
     /// wrong as it says.
     fn widen_bound(&mut self, id: SourceId, now: Timestamp<Raw>) {
-        let distance_s = self
-            .sources
-            .get(&id)
-            .and_then(|source| source.filter.root_distance_s(now));
-        if let (Some(reference), Some(distance_s)) = (&mut self.reference, distance_s)
+        let distance_s = self.sources.get(&id).and_then(|source| {
+            let filter = &source.filter;
+            Some((filter.root_distance_s(now)?, filter.doubt_rate()))
+        });
+        if let (Some(reference), Some((distance_s, rate))) = (&mut self.reference, distance_s)
             && reference.selected == id
         {
+            reference.doubt_rate = rate;
             let more = distance_s - reference.distance_s;
             reference.doubt_s = reference.doubt_s.max(more);
         }
@@ -646,6 +664,8 @@ impl Discipline {
             root_delay_s,
             distance_s,
             doubt_s: 0.0,
+            doubt_rate: source.filter.doubt_rate(),
+            jump: self.jump,
             pull,
             held: false,
         })

@@ -8,6 +8,8 @@
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::bank::Bank;
+use crate::bound::{Believed, Doubt, LEAST_DRIFT, age_s, contradicted_s, counted_delay};
+use crate::congestion::Congestion;
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
 use crate::fresh::{Fresh, Level};
@@ -57,6 +59,8 @@ pub(crate) struct Prior {
     pub(crate) frequency_sd: f64,
     /// Wander, s/s per √s.
     pub(crate) wander: f64,
+    /// How far its frequency may jump at once, s/s: by so much the bound grows from each sample on.
+    pub(crate) jump: f64,
 }
 
 /// The filter of one source.
@@ -70,8 +74,10 @@ pub struct SourceFilter {
     level: Level,
     floor: DelayFloor,
     suspect: Option<bool>,
-    /// By how much the suspect sample contradicts the estimate, s; 0 if none is pending.
-    doubt_s: f64,
+    /// By how much the suspect sample contradicts the estimate; nothing if none is pending.
+    doubt: Doubt,
+    /// The round trip that the estimate is made of.
+    believed: Believed,
     count: u32,
     gauge: Gauge,
     delay_change: f64,
@@ -86,6 +92,7 @@ struct Track {
     origin: Duration,
     at: Timestamp<Raw>,
     bank: Bank,
+    congestion: Congestion,
     /// Running mean of what a sample tells, 1/s².
     information: f64,
 }
@@ -100,7 +107,8 @@ impl SourceFilter {
             level: Level::default(),
             floor: DelayFloor::default(),
             suspect: None,
-            doubt_s: 0.0,
+            doubt: Doubt::default(),
+            believed: Believed::default(),
             count: 0,
             gauge: Gauge::default(),
             delay_change: 0.0,
@@ -111,13 +119,15 @@ impl SourceFilter {
 
     /// Takes in a sample.
     pub fn update(&mut self, sample: &Sample) -> Verdict {
-        let delay = sample.delay.as_secs_f64().max(0.0);
+        let least = self.floor.floor().unwrap_or(0.0);
+        let delay = counted_delay(sample.delay.as_secs_f64(), least);
         self.ahead = None;
         let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
             4.0 * SUSPECT_SIGMAS * track.bank.hypothesis().noise_s()
         });
         let Some(track) = &mut self.track else {
             self.floor.excess(delay, spread);
+            self.believed.begin_again(delay);
             let noise = noise_before_comparing(delay);
             self.track = Some(Track::new(sample, self.prior, noise));
             self.note(sample, delay, true);
@@ -126,14 +136,17 @@ impl SourceFilter {
         if sample.at <= track.at {
             return Verdict::OutOfOrder;
         }
-        let excess = self.floor.excess(delay, spread);
+        self.floor.excess(delay, spread);
+        let floor = self.floor.floor().unwrap_or(delay);
+        let excess = delay - track.congestion.floor_s(floor);
         let dt = track.advance_to(sample.at);
-        let innovation = (sample.offset - track.origin).as_secs_f64() - track.bank.state().phase;
+        let before = track.state().covariance;
+        let innovation = (sample.offset - track.origin).as_secs_f64() - track.state().phase;
         let explained = self.count < LEARNING || track.explains(innovation, excess);
         let verdict = judge(&mut self.suspect, explained, innovation > 0.0);
-        self.doubt_s = 0.0;
+        self.doubt = Doubt::default();
         match verdict {
-            Verdict::Suspect => self.doubt_s = innovation.abs(),
+            Verdict::Suspect => self.doubt = Doubt::of(innovation, dt),
             Verdict::Moved => track.follow_a_move(innovation, dt, excess),
             _ => {
                 let square = innovation * innovation;
@@ -141,7 +154,10 @@ impl SourceFilter {
             }
         }
         if verdict != Verdict::Suspect {
-            track.take(sample, excess);
+            let moved = track.take(sample, excess, floor);
+            let after = track.state().covariance;
+            let part = (moved / innovation).clamp(0.0, 1.0);
+            self.believed.take(delay, dt, (before, after), part);
             self.level.note(delay);
         }
         self.note(sample, delay, explained);
@@ -168,13 +184,13 @@ impl SourceFilter {
         let Some(weighed) = fresh.weigh(hypothesis, self.level, excess) else {
             return Verdict::First;
         };
-        let mut state = *track.bank.state();
+        let mut state = track.state();
         state.predict(dt, hypothesis.wander());
         let innovation =
             (sample.offset - track.origin).as_secs_f64() + weighed.change - state.phase;
         let expected = (state.covariance.phase + weighed.variance).sqrt();
         if innovation.abs() > SUSPECT_SIGMAS * expected + excess / 2.0 {
-            self.doubt_s = self.doubt_s.max(innovation.abs());
+            self.doubt = self.doubt.and(Doubt::of(innovation, dt));
             return Verdict::Suspect;
         }
         state.update(innovation, weighed.variance);
@@ -185,7 +201,7 @@ impl SourceFilter {
     /// The estimate as of the newest sample.
     pub fn estimate(&self) -> Option<SourceEstimate> {
         let track = self.track.as_ref()?;
-        let (at, state) = self.ahead.unwrap_or((track.at, *track.bank.state()));
+        let (at, state) = self.ahead.unwrap_or((track.at, track.state()));
         Some(SourceEstimate {
             at,
             offset: track.origin + Duration::from_secs_f64(state.phase),
@@ -227,21 +243,50 @@ impl SourceFilter {
     }
 
     /// The most that UTC itself may lie from the estimate at `at`, s: half of the round trips to
-    /// the reference clock, which may be all on one way, the source's own dispersion, and three
-    /// standard deviations. What a suspect sample says may be true, too.
+    /// the reference clock, which may be all on one way, the source's own dispersion, three
+    /// standard deviations, and what the samples say against the estimate. See `bound.rs`.
     pub fn root_distance_s(&self, at: Timestamp<Raw>) -> Option<f64> {
-        let estimate = self.estimate()?.carried_to(at);
+        let newest = self.estimate()?;
         let upstream = self.upstream();
-        let age = (at - self.last?.at).as_secs_f64().max(0.0);
+        let age = age_s(at, self.last?.at);
+        let recent = self.floor.recent()?;
+        let delay = recent.max(self.believed.delay_s().unwrap_or(recent));
+        let against = self.contradicted_s(&newest, recent);
         Some(
-            self.floor.recent()? / 2.0
+            delay / 2.0
                 + upstream.root_delay.as_secs_f64() / 2.0
                 + upstream.root_dispersion.as_secs_f64()
                 + self.last?.uncertainty.as_secs_f64()
-                + 3.0 * estimate.offset_sd_s()
-                + LEAST_DRIFT * age
-                + self.doubt_s,
+                + 3.0 * newest.carried_to(at).offset_sd_s()
+                + against.max(self.doubt.by_s)
+                + (LEAST_DRIFT + self.prior.jump + self.doubt_rate()) * age,
         )
+    }
+
+    /// How fast the bound grows by what the samples say against the estimate, s/s. A source that was
+    /// set while little was known of it has spoilt the frequency, too.
+    pub(crate) fn doubt_rate(&self) -> f64 {
+        let spoilt = || {
+            let newest = self.estimate().filter(|_| self.is_learning())?;
+            let against = self.contradicted_s(&newest, self.floor.recent()?);
+            let before = self.gauge.recent().rev().nth(1)?;
+            Some(against / age_s(newest.at, before.at).max(RESOLUTION_S))
+        };
+        self.doubt.rate.max(spoilt().unwrap_or(0.0))
+    }
+
+    fn is_learning(&self) -> bool {
+        self.count < 2 * LEARNING
+    }
+
+    fn contradicted_s(&self, newest: &SourceEstimate, floor: f64) -> f64 {
+        let samples = self.gauge.recent().copied();
+        contradicted_s(samples, newest, floor, self.is_learning())
+    }
+
+    /// Says how far the oscillator's frequency may jump at once, s/s.
+    pub(crate) fn set_jump(&mut self, jump: f64) {
+        self.prior.jump = jump;
     }
 
     fn note(&mut self, sample: &Sample, delay: f64, explained: bool) {
@@ -308,9 +353,13 @@ impl SourceFilter {
         });
         for sample in samples {
             track.advance_to(sample.at);
-            track.take(sample, excess(sample));
+            track.take(sample, excess(sample), floor);
         }
         self.track = Some(track);
+        let longest = self.gauge.recent().map(|sample| sample.delay);
+        if let Some(longest) = longest.max() {
+            self.believed.begin_again(longest.as_secs_f64());
+        }
     }
 
     /// The first time nothing is known but the prior; later, the frequency found so far, with
@@ -321,6 +370,7 @@ impl SourceFilter {
             frequency: estimate.frequency,
             frequency_sd: (2.0 * estimate.frequency_sd()).min(self.prior.frequency_sd),
             wander: estimate.wander,
+            jump: self.prior.jump,
         })
     }
 }
@@ -338,9 +388,6 @@ fn noise_before_comparing(delay: f64) -> f64 {
 fn noise_of_delays(mean_change: f64) -> f64 {
     mean_change * core::f64::consts::PI.sqrt() / 4.0
 }
-
-/// Whatever has been learnt of the oscillator, the bound grows by at least this, s/s.
-pub(crate) const LEAST_DRIFT: f64 = 10e-9;
 
 /// What to make of a sample, given whether noise and queueing explain it, and the side that the
 /// one before it was suspect on.
@@ -379,6 +426,7 @@ impl Track {
             origin: first.offset,
             at: first.at,
             bank: Bank::new(noise, prior.wander, state),
+            congestion: Congestion::default(),
             information: 0.0,
         }
     }
@@ -387,13 +435,21 @@ impl Track {
     fn advance_to(&mut self, at: Timestamp<Raw>) -> f64 {
         let dt = (at - self.at).as_secs_f64();
         self.bank.advance(dt);
+        self.congestion.advance(dt, self.bank.hypothesis().wander());
         self.at = at;
         dt
     }
 
-    fn take(&mut self, sample: &Sample, excess: f64) {
+    /// Takes in a sample whose round trip was `excess` above the floor, of which `least` was seen (s).
+    /// Returns by how much that moved the phase, s.
+    fn take(&mut self, sample: &Sample, excess: f64, least: f64) -> f64 {
+        let before = self.state().phase;
         let offset = (sample.offset - self.origin).as_secs_f64();
         self.bank.update(offset, excess);
+        let delay = sample.delay.as_secs_f64();
+        self.congestion
+            .take(&self.bank, offset, (delay, excess, least));
+        let moved = self.state().phase - before;
         let information = self.bank.hypothesis().variance(excess).recip();
         self.information += if self.information > 0.0 {
             RUNNING * (information - self.information)
@@ -404,6 +460,13 @@ impl Track {
         let phase = Duration::from_secs_f64(self.bank.state().phase);
         self.origin += phase;
         self.bank.shift(phase.as_secs_f64());
+        self.congestion.shift(phase.as_secs_f64());
+        moved
+    }
+
+    /// The state that is believed.
+    fn state(&self) -> Kalman {
+        self.congestion.fused_with(self.bank.state())
     }
 
     /// Do noise and queueing explain an innovation (s)?
@@ -413,7 +476,7 @@ impl Track {
 
     /// How large an innovation (s) noise and queueing explain.
     fn explained_s(&self, excess: f64) -> f64 {
-        let clean = self.bank.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
+        let clean = self.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
         SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
     }
 
@@ -426,10 +489,12 @@ impl Track {
         } else {
             (innovation / dt).clamp(-MAX_FREQUENCY, MAX_FREQUENCY)
         };
-        self.bank.doubt(Covariance {
+        let more = Covariance {
             phase: innovation * innovation,
             cross: 0.0,
             frequency: frequency * frequency,
-        });
+        };
+        self.bank.doubt(more);
+        self.congestion.doubt(more);
     }
 }

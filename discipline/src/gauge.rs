@@ -42,7 +42,7 @@ impl Gauge {
     }
 
     /// The samples looked at, oldest first.
-    pub(crate) fn recent(&self) -> impl Iterator<Item = &Sample> {
+    pub(crate) fn recent(&self) -> impl DoubleEndedIterator<Item = &Sample> {
         self.recent.iter()
     }
 

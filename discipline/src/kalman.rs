@@ -12,7 +12,7 @@
 //! sees the phase with variance R.
 
 /// Variances and covariance of phase (s²), phase·frequency (s·s/s) and frequency ((s/s)²).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Covariance {
     /// Variance of the phase, s².
     pub phase: f64,

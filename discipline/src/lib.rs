@@ -15,7 +15,9 @@
 //! Estimates are made against the unsteered oscillator, so steering never bends a measurement.
 
 mod bank;
+mod bound;
 mod combine;
+mod congestion;
 mod delay;
 mod engine;
 mod estimate;
@@ -27,6 +29,8 @@ mod lead;
 mod leap;
 mod memory;
 mod noise;
+mod normal;
+mod one_way;
 mod orphan;
 mod part;
 mod pi;

@@ -54,6 +54,8 @@ pub(crate) struct Host {
     oscillator: Oscillator,
     clock: VirtualClock,
     config: Config,
+    /// How far the oscillator's frequency may jump at once, as the host is told, s/s.
+    jump: f64,
     discipline: Discipline,
     sensor: Option<Sensor>,
     /// When the daemon is started anew, the next time last.
@@ -93,6 +95,7 @@ impl Host {
             max_slew: scenario.clock.max_slew_ppm * 1e-6,
             learnt: kept(scenario.clock.kept_ppm),
         };
+        let jump = scenario.clock.max_frequency_step_ppm * 1e-6;
         let asked = |source: &SourceScenario| AskedSource {
             scenario: source.clone(),
             client: None,
@@ -106,8 +109,9 @@ impl Host {
         Self {
             oscillator,
             clock: VirtualClock::new(now, utc(Timestamp::EPOCH) + initial_error),
-            discipline: Discipline::new(config),
+            discipline: discipline(config, jump),
             config,
+            jump,
             sensor: Sensor::new(&scenario.temperature, now, Random::new(scenario.seed, 4)),
             restarts,
             sources: scenario.source.iter().map(asked).collect(),
@@ -225,10 +229,11 @@ impl Host {
     fn restart(&mut self, now: Timestamp<Raw>) {
         let learnt = self.discipline.learnt().unwrap_or(self.config.learnt);
         let learnt = learnt.after_restart(1.0, RESTART_SD);
-        self.discipline = Discipline::new(Config {
+        let config = Config {
             learnt,
             ..self.config
-        });
+        };
+        self.discipline = discipline(config, self.jump);
         self.carry_out();
         if let (Some(sensor), Some(fit)) = (&mut self.sensor, learnt.temperature) {
             let true_s = self.oscillator.true_s();
@@ -352,6 +357,13 @@ fn sample_of(exchange: &Exchange, reading: ClockReading) -> Sample {
             ..Upstream::default()
         },
     }
+}
+
+/// A discipline that begins.
+fn discipline(config: Config, jump: f64) -> Discipline {
+    let mut discipline = Discipline::new(config);
+    discipline.set_max_frequency_step(jump);
+    discipline
 }
 
 /// What a restart alone makes uncertain, as in the daemon, s/s.

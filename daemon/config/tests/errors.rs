@@ -115,6 +115,10 @@ fn a_wrong_value_says_what_is_allowed() {
             "between 0ppm (not included) and 100000ppm",
         ),
         (
+            "[clock]\nmax_frequency_step = \"-10ppm\"",
+            "is not between 0ppm and 500ppm",
+        ),
+        (
             "[clock]\nmax_slew = 500",
             "expected a frequency, found an integer",
         ),

@@ -10,13 +10,6 @@ use super::{Discipline, Reference};
 use crate::memory::Forecast;
 use crate::source::Source;
 
-/// By how many standard deviations of the forecast the bound grows with time.
-///
-/// Three would be exceeded once in 370 outages if the wander were known exactly. It is not: it is
-/// found on a grid of factors of two, from an hour in which it shows only a few dozen times. Six
-/// hold, with three to spare, where it is twice what has been found.
-pub(super) const GROWTH_SIGMAS: f64 = 6.0;
-
 impl Discipline {
     /// Is the clock on its own?
     pub(super) fn is_on_its_own(&self) -> bool {

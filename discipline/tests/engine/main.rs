@@ -1,6 +1,7 @@
 //! All sources and one clock, by the public interface: what is believed, stepped, slewed, kept.
 
 mod bench;
+mod bound;
 mod fresh;
 mod holdover;
 mod selection;

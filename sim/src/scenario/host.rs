@@ -100,6 +100,8 @@ pub struct ClockScenario {
     /// The frequency that was kept of a run before, ppm, and that for sure: of this oscillator or of
     /// another one.
     pub kept_ppm: Option<f64>,
+    /// What the host is told of how far its oscillator's frequency may jump at once, ppm.
+    pub max_frequency_step_ppm: f64,
 }
 
 impl Default for ClockScenario {
@@ -111,6 +113,7 @@ impl Default for ClockScenario {
             max_slew_ppm: 50_000.0,
             restart_s: Vec::new(),
             kept_ppm: None,
+            max_frequency_step_ppm: 0.0,
         }
     }
 }

@@ -1,0 +1,128 @@
+//! When to look at each way by itself, and how far to believe it.
+//!
+//! On a quiet network the bank of Kalman filters (`bank.rs`) is as good as can be. Where clean
+//! round trips are rare, [`OneWay`] is better, by orders of magnitude. Which is better now, each
+//! says itself by its variance. The estimate passes from one to the other by degrees as the ratio
+//! of their variances changes, so that it never jumps. While few packets wait, only the bank runs.
+
+use crate::bank::Bank;
+use crate::kalman::{Covariance, Kalman};
+use crate::one_way::OneWay;
+
+/// Weight of the newest sample in the part of samples that waited.
+const RUNNING: f64 = 1.0 / 32.0;
+/// A round trip this many times the noise of an offset above the floor has waited: ten standard
+/// deviations of a round trip, which has twice an offset's. The floor is the least of a thousand and
+/// lies three below the mean, so that less would not do.
+const WAITED: f64 = 20.0;
+/// Parts of samples that waited from which on both filters run, and below which only the bank. One
+/// that waited is enough to begin, for if the route has become longer on one way, the other way is
+/// to hold the time before the bank has taken the change for its own.
+const BUSY: (f64, f64) = (0.03, 0.005);
+/// Ratios of the bank's variance to the one-way filter's: below the first, only the bank is
+/// believed, above the second only the other one.
+const BETTER: (f64, f64) = (1.5, 4.0);
+/// A one-way filter whose variance is this many times the bank's has lost its way, and begins anew.
+const LOST: f64 = 4.0;
+
+/// The one-way filter while it is needed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Congestion {
+    one_way: Option<OneWay>,
+    /// Part of the samples that waited.
+    busy: f64,
+    /// Their mean excess over the floor, s.
+    excess_s: f64,
+}
+
+impl Congestion {
+    /// Lets `dt` seconds pass.
+    pub(crate) fn advance(&mut self, dt: f64, wander: f64) {
+        if let Some(one_way) = &mut self.one_way {
+            one_way.advance(dt, wander);
+        }
+    }
+
+    /// Moves the origin: subtracts `by` (s) from the phase.
+    pub(crate) fn shift(&mut self, by: f64) {
+        if let Some(one_way) = &mut self.one_way {
+            one_way.shift(by);
+        }
+    }
+
+    /// Makes it as uncertain as said, in addition.
+    pub(crate) fn doubt(&mut self, more: Covariance) {
+        if let Some(one_way) = &mut self.one_way {
+            one_way.doubt(more);
+        }
+    }
+
+    /// The floor of the round trip (s), if `least` is the least one seen: no round trip need have
+    /// been clean.
+    pub(crate) fn floor_s(&self, least: f64) -> f64 {
+        let learnt = self.one_way.as_ref().filter(|ways| ways.has_learnt());
+        learnt.map_or(least, |ways| ways.floor_s().clamp(0.0, least))
+    }
+
+    /// Takes in an offset (s, relative to the same origin as the bank's state) that the bank has
+    /// just taken in; its round trip was `delay`, `excess` above the floor, and the least one
+    /// remembered is `least` (s).
+    pub(crate) fn take(
+        &mut self,
+        bank: &Bank,
+        offset: f64,
+        (delay, excess, least): (f64, f64, f64),
+    ) {
+        let noise = bank.hypothesis().noise_s();
+        let waited = excess > WAITED * noise;
+        self.busy += RUNNING * (f64::from(u8::from(waited)) - self.busy);
+        if waited {
+            self.excess_s +=
+                RUNNING.max(f64::from(u8::from(self.excess_s <= 0.0))) * (excess - self.excess_s);
+        }
+        // While most packets do not wait, the floor is known.
+        let unknown_s = self.busy * self.excess_s;
+        match &mut self.one_way {
+            Some(one_way) if self.busy > BUSY.1 => {
+                one_way.update(offset, delay);
+                let variance = one_way.state().covariance.phase;
+                if variance > LOST * bank.state().covariance.phase {
+                    one_way.begin_again(*bank.state(), least, unknown_s);
+                }
+            }
+            None if self.busy > BUSY.0 => {
+                self.one_way = Some(OneWay::new(*bank.state(), least, unknown_s, noise));
+            }
+            _ => self.one_way = None,
+        }
+    }
+
+    /// The state to believe, given the bank's.
+    pub(crate) fn fused_with(&self, bank: &Kalman) -> Kalman {
+        let Some(one_way) = self.one_way.as_ref().filter(|ways| ways.has_learnt()) else {
+            return *bank;
+        };
+        let ways = one_way.state();
+        let ratio = bank.covariance.phase / ways.covariance.phase;
+        let part = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
+        mixed(bank, ways, part)
+    }
+}
+
+/// `part` of `b` and the rest of `a`, with the covariance of a mixture of both: as uncertain as
+/// they are, and as they differ.
+fn mixed(a: &Kalman, b: &Kalman, part: f64) -> Kalman {
+    let mix = |a: f64, b: f64| a + part * (b - a);
+    let apart = part * (1.0 - part);
+    let (phase, frequency) = (b.phase - a.phase, b.frequency - a.frequency);
+    let (p, q) = (a.covariance, b.covariance);
+    Kalman {
+        phase: mix(a.phase, b.phase),
+        frequency: mix(a.frequency, b.frequency),
+        covariance: Covariance {
+            phase: mix(p.phase, q.phase) + apart * phase * phase,
+            cross: mix(p.cross, q.cross) + apart * phase * frequency,
+            frequency: mix(p.frequency, q.frequency) + apart * frequency * frequency,
+        },
+    }
+}
