@@ -21,6 +21,8 @@ pub(crate) const LEAST_DRIFT: f64 = 10e-9;
 /// found on a grid of factors of two, from an hour in which it shows only a few dozen times. Six
 /// hold, with three to spare, where it is twice what has been found.
 pub(crate) const DRIFT_SIGMAS: f64 = 6.0;
+/// An estimate that comes nearer to a sample by more than this part has changed its hypothesis.
+const CHANGE_OF_MIND: f64 = 0.25;
 /// Samples that must be off on the same side before that counts as an error of the estimate.
 const IN_A_ROW: usize = 4;
 
@@ -53,7 +55,7 @@ impl Believed {
         let k2 = k1 * before.cross / before.phase;
         let expected = last + self.rate * dt;
         let more = delay_s - expected;
-        let k1 = if more > 0.0 && part.is_finite() {
+        let k1 = if more > 0.0 && part > CHANGE_OF_MIND {
             k1.max(part)
         } else {
             k1

@@ -22,6 +22,13 @@ const BUSY: (f64, f64) = (0.03, 0.005);
 /// Ratios of the bank's variance to the one-way filter's: below the first, only the bank is
 /// believed, above the second only the other one.
 const BETTER: (f64, f64) = (1.5, 4.0);
+/// Both filters contradict each other where they differ by this many standard deviations. Then a
+/// route has become longer on one way, the bank has followed, and the other way still says what it
+/// always said; or the bank has been misled by queues.
+const APART: f64 = 5.0;
+/// How long until the bank is right all the same, s. The estimate passes to it evenly over that
+/// time, and the bound has room for both: round trips as they are now are in it.
+const ACCEPTED_S: f64 = 3600.0;
 /// A one-way filter whose variance is this many times the bank's has lost its way, and begins anew.
 const LOST: f64 = 4.0;
 
@@ -33,14 +40,31 @@ pub(crate) struct Congestion {
     busy: f64,
     /// Their mean excess over the floor, s.
     excess_s: f64,
+    /// Samples without a wait before the newest one.
+    quiet: u32,
+    /// For how long both filters have contradicted each other, s.
+    apart_s: f64,
+    /// The wander that was known before the two began to run side by side, s/s per √s.
+    wander: f64,
 }
 
 impl Congestion {
     /// Lets `dt` seconds pass.
-    pub(crate) fn advance(&mut self, dt: f64, wander: f64) {
-        if let Some(one_way) = &mut self.one_way {
-            one_way.advance(dt, wander);
-        }
+    pub(crate) fn advance(&mut self, dt: f64, bank: &Bank) {
+        let Some(one_way) = &mut self.one_way else {
+            self.wander = bank.hypothesis().wander();
+            self.apart_s = 0.0;
+            return;
+        };
+        one_way.advance(dt, self.wander);
+        let (bank, ways) = (bank.state(), one_way.state());
+        let apart = (bank.phase - ways.phase).powi(2);
+        let agree = APART * APART * (bank.covariance.phase + ways.covariance.phase);
+        self.apart_s = if apart > agree {
+            self.apart_s + dt
+        } else {
+            0.0
+        };
     }
 
     /// Moves the origin: subtracts `by` (s) from the phase.
@@ -55,6 +79,12 @@ impl Congestion {
         if let Some(one_way) = &mut self.one_way {
             one_way.doubt(more);
         }
+    }
+
+    /// The noise of a clean exchange's offset as the one-way filter has it, s; 0 if it does not run.
+    pub(crate) fn noise_s(&self) -> f64 {
+        let learnt = self.one_way.as_ref().filter(|ways| ways.has_learnt());
+        learnt.map_or(0.0, OneWay::noise_s)
     }
 
     /// The floor of the round trip (s), if `least` is the least one seen: no round trip need have
@@ -73,13 +103,19 @@ impl Congestion {
         offset: f64,
         (delay, excess, least): (f64, f64, f64),
     ) {
-        let noise = bank.hypothesis().noise_s();
+        // A bank that has been misled may take waits for noise.
+        let noise = match self.noise_s() {
+            0.0 => bank.hypothesis().noise_s(),
+            learnt => learnt.min(bank.hypothesis().noise_s()),
+        };
         let waited = excess > WAITED * noise;
         self.busy += RUNNING * (f64::from(u8::from(waited)) - self.busy);
         if waited {
             self.excess_s +=
                 RUNNING.max(f64::from(u8::from(self.excess_s <= 0.0))) * (excess - self.excess_s);
         }
+        let quiet = self.quiet;
+        self.quiet = if waited { 0 } else { quiet.saturating_add(1) };
         // While most packets do not wait, the floor is known.
         let unknown_s = self.busy * self.excess_s;
         match &mut self.one_way {
@@ -91,7 +127,9 @@ impl Congestion {
                 }
             }
             None if self.busy > BUSY.0 => {
-                self.one_way = Some(OneWay::new(*bank.state(), least, unknown_s, noise));
+                let mut ways = OneWay::new(*bank.state(), least, unknown_s, noise);
+                ways.begin_after(quiet);
+                self.one_way = Some(ways);
             }
             _ => self.one_way = None,
         }
@@ -99,13 +137,32 @@ impl Congestion {
 
     /// The state to believe, given the bank's.
     pub(crate) fn fused_with(&self, bank: &Kalman) -> Kalman {
+        match &self.one_way {
+            Some(one_way) => mixed(bank, one_way.state(), self.part(bank)),
+            None => *bank,
+        }
+    }
+
+    /// What of a round trip (s) matters for the asymmetry that the estimate may have. To the one-way
+    /// filter it does not matter how long a packet waited; unequal are only the floors.
+    pub(crate) fn believed_delay_s(&self, bank: &Kalman, delay: f64) -> f64 {
+        let ways = self.one_way.as_ref().filter(|ways| ways.is_settled());
+        let floor = ways.map_or(delay, |_| self.floor_s(delay));
+        delay + self.part(bank) * (floor - delay)
+    }
+
+    /// The part that the one-way filter has in the estimate.
+    fn part(&self, bank: &Kalman) -> f64 {
         let Some(one_way) = self.one_way.as_ref().filter(|ways| ways.has_learnt()) else {
-            return *bank;
+            return 0.0;
         };
-        let ways = one_way.state();
-        let ratio = bank.covariance.phase / ways.covariance.phase;
-        let part = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
-        mixed(bank, ways, part)
+        let ratio = bank.covariance.phase / one_way.state().covariance.phase;
+        let better = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
+        if self.apart_s > 0.0 {
+            better.max(1.0 - self.apart_s / ACCEPTED_S)
+        } else {
+            better
+        }
     }
 }
 

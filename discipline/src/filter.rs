@@ -157,6 +157,7 @@ impl SourceFilter {
             let moved = track.take(sample, excess, floor);
             let after = track.state().covariance;
             let part = (moved / innovation).clamp(0.0, 1.0);
+            let delay = track.congestion.believed_delay_s(track.bank.state(), delay);
             self.believed.take(delay, dt, (before, after), part);
             self.level.note(delay);
         }
@@ -435,7 +436,7 @@ impl Track {
     fn advance_to(&mut self, at: Timestamp<Raw>) -> f64 {
         let dt = (at - self.at).as_secs_f64();
         self.bank.advance(dt);
-        self.congestion.advance(dt, self.bank.hypothesis().wander());
+        self.congestion.advance(dt, &self.bank);
         self.at = at;
         dt
     }
@@ -476,7 +477,9 @@ impl Track {
 
     /// How large an innovation (s) noise and queueing explain.
     fn explained_s(&self, excess: f64) -> f64 {
-        let clean = self.state().covariance.phase + self.bank.hypothesis().noise_s().powi(2);
+        let noise = self.bank.hypothesis().noise_s();
+        let noise = noise.max(self.congestion.noise_s());
+        let clean = self.state().covariance.phase + noise * noise;
         SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
     }
 

@@ -52,8 +52,13 @@ const CREEP: f64 = 1e-20;
 const TOO_MANY: u32 = 3;
 /// See [`TOO_MANY`]; both ways count.
 const IN: u32 = 16;
-/// Samples after which it may be believed.
-const ENOUGH: u32 = 8;
+/// Samples, clean ones before it began included, after which it may be believed: the floor of the
+/// round trip has to be known.
+const ENOUGH: u32 = 32;
+/// Of these it must have taken in so many itself.
+const OF_ITS_OWN: u32 = 8;
+/// Samples after which its floor is beyond doubt.
+const SETTLED: u32 = 128;
 /// Log-likelihood ratio at which another noise is believed, and the most held against it.
 const TAKE_OVER: f64 = 3.0;
 /// See [`TAKE_OVER`].
@@ -86,6 +91,8 @@ pub(crate) struct OneWay {
     middle: Member,
     neighbours: Vec<Member>,
     taken: u32,
+    /// Clean round trips before it began.
+    quiet: u32,
     /// A bit for each packet, newest lowest: was it unexplained?
     broken: u32,
 }
@@ -136,6 +143,7 @@ impl OneWay {
             middle,
             neighbours: Vec::with_capacity(NEIGHBOURS.len()),
             taken: 0,
+            quiet: 0,
             broken: 0,
         };
         filter.surround();
@@ -160,9 +168,25 @@ impl OneWay {
         2.0 * (self.middle.half - 2.0 * self.middle.half_variance.sqrt())
     }
 
+    /// The noise of a clean exchange's offset, s.
+    pub(crate) fn noise_s(&self) -> f64 {
+        let [there, back] = self.middle.ways;
+        there.noise_s.hypot(back.noise_s) / 2.0
+    }
+
     /// Has it seen enough to have learnt what the waits are like?
     pub(crate) fn has_learnt(&self) -> bool {
-        self.taken >= ENOUGH
+        self.taken >= OF_ITS_OWN && self.taken.saturating_add(self.quiet) >= ENOUGH
+    }
+
+    /// Is its floor beyond doubt?
+    pub(crate) fn is_settled(&self) -> bool {
+        self.taken.saturating_add(self.quiet) >= SETTLED
+    }
+
+    /// So many clean round trips came before: the floor is known by that much better.
+    pub(crate) fn begin_after(&mut self, quiet: u32) {
+        self.quiet = quiet;
     }
 
     /// Lets `dt` seconds pass.
