@@ -8,6 +8,7 @@ use clockwright_timebase::Duration;
 
 use super::device::PhcName;
 use super::follow::Timescale;
+use super::gains::GainsConfig;
 use super::problem::did_you_mean;
 use super::section::section;
 use super::settings::some_above_zero;
@@ -37,6 +38,8 @@ section! {
         /// How far the oscillator's frequency may jump at once; the bound grows by so much between
         /// samples.
         "max_frequency_step" => max_frequency_step: Frequency = Frequency::from_ppm(0.0), if frequency_step;
+        /// The gains of the loop; `None`: those that suit noise and wander.
+        "gains" => gains: Option<GainsConfig> = None;
         /// Start no earlier than the time that was saved last, where the host does not keep time
         /// while it is off.
         "restore" => restore: bool = false;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::clock::ClockKind;
+use super::gains;
 use super::problem::{Problem, did_you_mean};
 use super::refclock::{RefclockConfig, RefclockDevice};
 use super::section::Origins;
@@ -22,6 +23,9 @@ pub(super) fn check(config: &Config, origins: &Origins, bad: &[String]) -> Vec<P
     if !is_bad("clock.kind") {
         problems.extend(clock_keys(config, origins));
         problems.extend(circles(config, origins));
+    }
+    if !is_bad("clock.gains") {
+        problems.extend(gains::check(config, origins));
     }
     if !is_bad("source") {
         problems.extend(locks(config, origins));

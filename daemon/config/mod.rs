@@ -6,6 +6,7 @@ mod clock;
 mod cross;
 mod device;
 mod follow;
+mod gains;
 mod load;
 mod nts;
 mod part;
@@ -33,6 +34,7 @@ pub use clock::{
 };
 pub use device::{InterfacePattern, PhcName, RefName, SourceLabel};
 pub use follow::{FollowConfig, FollowSettings, Timescale};
+pub use gains::GainsConfig;
 pub use load::Loaded;
 pub use nts::{NtsSettings, ServerNtsConfig};
 pub use part::SourcePart;

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use crate::interfaces::Policy;
-use clockwright_discipline::StepPolicy;
+use clockwright_discipline::{Gains, StepPolicy};
 use clockwright_sys::clock::raw_now;
 use tracing::{error, info, warn};
 
 use super::daemon::Daemon;
-use crate::config::{Changes, ClockConfig, Config, Invalid, StepConfig};
+use crate::config::{Changes, ClockConfig, Config, GainsConfig, Invalid, StepConfig};
 use crate::nts::server::KeError;
 use crate::serve::ListenError;
 
@@ -114,6 +114,7 @@ impl Daemon {
         self.discipline.set_resume_policy(resume_policy(clock));
         self.discipline
             .set_max_frequency_step(max_frequency_step(clock));
+        self.discipline.set_gains(gains(clock));
         self.take_over_orphans();
         self.read_leap_list_again();
         self.tell();
@@ -168,6 +169,11 @@ pub(super) fn max_slew(clock: &ClockConfig) -> f64 {
 /// How far the oscillator's frequency may jump at once, s/s.
 pub(super) fn max_frequency_step(clock: &ClockConfig) -> f64 {
     clock.max_frequency_step.as_ppm() * 1e-6
+}
+
+/// The gains that are fixed.
+pub(super) fn gains(clock: &ClockConfig) -> Option<Gains> {
+    clock.gains.as_ref().and_then(GainsConfig::gains)
 }
 
 fn is_at_start_only(key: &str) -> bool {

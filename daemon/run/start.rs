@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::daemon::{Daemon, Finding, Parts};
 use super::disruptions::warn_of_rivals;
 use super::logging::LevelSwitch;
-use super::reload::{max_frequency_step, max_slew, resume_policy, step_policy};
+use super::reload::{gains, max_frequency_step, max_slew, resume_policy, step_policy};
 use super::restore::{RTCS, restore, rtcs_of};
 use super::sessions::SessionsFile;
 use super::state::{Kept, StateFile};
@@ -100,6 +100,7 @@ pub(super) fn start(
     });
     discipline.set_resume_policy(resume_policy(&config.clock));
     discipline.set_max_frequency_step(max_frequency_step(&config.clock));
+    discipline.set_gains(gains(&config.clock));
     let sessions = SessionsFile::new(&config.state.directory);
     let remembered = sessions.take().unwrap_or_else(|error| {
         warn!("{error}");

@@ -12,6 +12,7 @@ use crate::combine::{Part, Together, combine_with};
 use crate::estimate::{SourceEstimate, SourceId};
 use crate::filter::{Prior, Verdict};
 use crate::fresh::Fresh;
+use crate::gains::Gains;
 use crate::leap::{LeapSecond, Leaps};
 use crate::memory::Memory;
 use crate::part::{Reason, State};
@@ -264,6 +265,8 @@ pub struct Discipline {
     interval_s: f64,
     /// How far the oscillator's frequency may jump at once, s/s.
     jump: f64,
+    /// Gains that the user has fixed.
+    gains: Option<Gains>,
     actions: VecDeque<Action>,
     leaps: Leaps,
     /// When leap seconds were last looked at.
@@ -293,6 +296,7 @@ impl Discipline {
             resumed: false,
             interval_s: 0.0,
             jump: 0.0,
+            gains: None,
             actions: VecDeque::from([Action::SetFrequency { frequency }]),
             leaps: Leaps::default(),
             leap_seen: Timestamp::EPOCH,
@@ -318,6 +322,14 @@ impl Discipline {
         self.jump = jump;
         for source in self.sources.values_mut() {
             source.filter.set_jump(jump);
+        }
+    }
+
+    /// Fixes the gains of the loop, for all sources; `None`: they follow from noise and wander.
+    pub fn set_gains(&mut self, gains: Option<Gains>) {
+        self.gains = gains;
+        for source in self.sources.values_mut() {
+            source.filter.set_gains(gains);
         }
     }
 
@@ -442,7 +454,13 @@ impl Discipline {
         if verdict == Verdict::Suspect {
             self.widen_bound(id, reading.raw);
         }
-        if verdict == Verdict::Accepted && self.sources.get(&id).is_some_and(Source::is_believed) {
+        if verdict == Verdict::Moved {
+            self.adapt_poll(id, verdict);
+            self.judge_sources(reading.raw);
+        }
+        if matches!(verdict, Verdict::Accepted | Verdict::Moved)
+            && self.sources.get(&id).is_some_and(Source::is_believed)
+        {
             self.update_clock(reading);
         }
         Some(verdict)
@@ -529,6 +547,7 @@ impl Discipline {
             offset_s: estimate.map(|e| (e.offset - reading.ahead_of_raw()).as_secs_f64()),
             delay_s: source.filter.delay_floor_s(),
             jitter_s: source.filter.jitter_s(),
+            correlation: source.filter.correlation(),
             frequency: estimate.map(|e| e.frequency + taken.rate),
             error_bound_s: source.filter.root_distance_s(reading.raw),
             samples: source.filter.count(),
@@ -544,10 +563,11 @@ impl Discipline {
             frequency_sd: learnt.frequency_sd,
             wander: learnt.wander,
             jump: self.jump,
+            gains: self.gains,
         }
     }
 
-    /// Wishes for another poll interval where the noise suggests one, and for the shortest when
+    /// Wishes for another poll interval where noise and distance suggest one (`poll.rs`), and for the shortest when
     /// the source or the clock has moved.
     fn adapt_poll(&mut self, id: SourceId, verdict: Verdict) {
         let Some(source) = self.sources.get_mut(&id) else {
@@ -564,7 +584,12 @@ impl Discipline {
         } else if count < source.poll_changed_at + POLL_EVERY {
             source.poll
         } else {
-            poll::suitable(source.poll, noise, estimate.wander).clamp(min, max)
+            let conditions = poll::Conditions {
+                noise_s: noise,
+                wander: estimate.wander,
+                round_trip_s: source.filter.delay_floor_s().unwrap_or(0.0),
+            };
+            poll::suitable(source.poll, conditions).clamp(min, max)
         };
         if wish != source.poll {
             source.poll = wish;

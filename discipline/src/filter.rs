@@ -2,25 +2,22 @@
 //!
 //! A two-state Kalman filter (see `kalman.rs`) whose measurement noise grows with the excess of
 //! the round trip over its floor (`delay.rs`), and whose parameters are found online by a bank
-//! of such filters (`bank.rs`). What remains for this file is the beginning, and telling an
-//! outlier from a clock that has moved.
+//! of such filters (`bank.rs`, all of it in `track.rs`). What remains for this file is the beginning,
+//! and telling an outlier from a clock that has moved.
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
-use crate::bank::Bank;
 use crate::bound::{Believed, Doubt, LEAST_DRIFT, age_s, contradicted_s, counted_delay};
-use crate::congestion::Congestion;
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
 use crate::fresh::{Fresh, Level};
+use crate::gains::Gains;
 use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
-use crate::leap::is_leap;
 use crate::sample::{Sample, Upstream};
+use crate::track::{Aside, RoundTrip, SUSPECT_SIGMAS, Track};
+use crate::whiteness::Whiteness;
 
-/// An innovation beyond this many standard deviations, and beyond what queueing explains, is
-/// suspect.
-const SUSPECT_SIGMAS: f64 = 5.0;
 /// A frequency this many standard deviations from what was kept of it shows that it is another's.
 const MISLED_SIGMAS: f64 = 6.0;
 /// Samples before anything is suspect: until then the noise is a guess.
@@ -28,9 +25,9 @@ const LEARNING: u32 = 8;
 /// The sample at which the first guess of the noise is replaced by what has been seen so far.
 const GUESS_AT: u32 = 4;
 /// Weight of the newest sample in the running means that are only reported or steer the poll.
-const RUNNING: f64 = 1.0 / 16.0;
+pub(crate) const RUNNING: f64 = 1.0 / 16.0;
 /// No oscillator that can be steered is further off than this, s/s (RFC 5905's MAXFREQ).
-const MAX_FREQUENCY: f64 = 500e-6;
+pub(crate) const MAX_FREQUENCY: f64 = 500e-6;
 /// Resolution of the best stamps there are, s.
 const RESOLUTION_S: f64 = 1e-9;
 
@@ -61,6 +58,8 @@ pub(crate) struct Prior {
     pub(crate) wander: f64,
     /// How far its frequency may jump at once, s/s: by so much the bound grows from each sample on.
     pub(crate) jump: f64,
+    /// Gains that the user has fixed.
+    pub(crate) gains: Option<Gains>,
 }
 
 /// The filter of one source.
@@ -72,8 +71,14 @@ pub struct SourceFilter {
     /// it is of.
     ahead: Option<(Timestamp<Raw>, Kalman)>,
     level: Level,
+    whiteness: Whiteness,
     floor: DelayFloor,
     suspect: Option<bool>,
+    /// The suspect sample, should it be confirmed.
+    aside: Option<Aside>,
+    /// What to doubt of the frequency once the next sample is taken in, (s/s)²: a move was found, and
+    /// two samples alone have told how fast.
+    unsettled: f64,
     /// By how much the suspect sample contradicts the estimate; nothing if none is pending.
     doubt: Doubt,
     /// The round trip that the estimate is made of.
@@ -85,18 +90,6 @@ pub struct SourceFilter {
     last: Option<Sample>,
 }
 
-/// What exists from the first sample on.
-#[derive(Debug, Clone)]
-struct Track {
-    /// Phases are relative to this: UTC minus the oscillator, in whole units.
-    origin: Duration,
-    at: Timestamp<Raw>,
-    bank: Bank,
-    congestion: Congestion,
-    /// Running mean of what a sample tells, 1/s².
-    information: f64,
-}
-
 impl SourceFilter {
     /// A filter that has seen nothing.
     pub(crate) fn new(prior: Prior) -> Self {
@@ -105,8 +98,11 @@ impl SourceFilter {
             track: None,
             ahead: None,
             level: Level::default(),
+            whiteness: Whiteness::default(),
             floor: DelayFloor::default(),
             suspect: None,
+            aside: None,
+            unsettled: 0.0,
             doubt: Doubt::default(),
             believed: Believed::default(),
             count: 0,
@@ -121,7 +117,6 @@ impl SourceFilter {
     pub fn update(&mut self, sample: &Sample) -> Verdict {
         let least = self.floor.floor().unwrap_or(0.0);
         let delay = counted_delay(sample.delay.as_secs_f64(), least);
-        self.ahead = None;
         let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
             4.0 * SUSPECT_SIGMAS * track.bank.hypothesis().noise_s()
         });
@@ -136,33 +131,101 @@ impl SourceFilter {
         if sample.at <= track.at {
             return Verdict::OutOfOrder;
         }
+        self.ahead = None;
         self.floor.excess(delay, spread);
-        let floor = self.floor.floor().unwrap_or(delay);
-        let excess = delay - track.congestion.floor_s(floor);
+        let least = self.floor.floor().unwrap_or(delay);
+        let excess = delay - track.congestion.floor_s(least);
+        let trip = RoundTrip { excess, least };
         let dt = track.advance_to(sample.at);
         let before = track.state().covariance;
         let innovation = (sample.offset - track.origin).as_secs_f64() - track.state().phase;
         let explained = self.count < LEARNING || track.explains(innovation, excess);
         let verdict = judge(&mut self.suspect, explained, innovation > 0.0);
         self.doubt = Doubt::default();
+        let aside = self.aside.take();
         match verdict {
-            Verdict::Suspect => self.doubt = Doubt::of(innovation, dt),
-            Verdict::Moved => track.follow_a_move(innovation, dt, excess),
-            _ => {
-                let square = innovation * innovation;
-                self.mean_square_residual += RUNNING * (square - self.mean_square_residual);
+            Verdict::Suspect => {
+                self.doubt = Doubt::of(innovation, dt);
+                self.aside = Some(Aside {
+                    track: track.clone(),
+                    sample: *sample,
+                    trip,
+                    innovation,
+                    dt,
+                });
             }
+            Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt, excess)),
+            _ => self.note_innovation(innovation, excess),
         }
         if verdict != Verdict::Suspect {
-            let moved = track.take(sample, excess, floor);
-            let after = track.state().covariance;
-            let part = (moved / innovation).clamp(0.0, 1.0);
-            let delay = track.congestion.believed_delay_s(track.bank.state(), delay);
-            self.believed.take(delay, dt, (before, after), part);
-            self.level.note(delay);
+            self.take(sample, trip, (delay, dt, innovation, before));
         }
         self.note(sample, delay, explained);
         verdict
+    }
+
+    /// Two samples in a row contradict the state, the second one by `innovation` (s), `dt` seconds after
+    /// the first.
+    fn follow_a_move(
+        &mut self,
+        aside: Option<Aside>,
+        sample: &Sample,
+        (innovation, dt, excess): (f64, f64, f64),
+    ) {
+        let Some(track) = &mut self.track else { return };
+        match aside.filter(|aside| aside.tells_frequency(sample, innovation)) {
+            Some(aside) => {
+                self.unsettled = aside.frequency(sample, innovation).powi(2);
+                *track = aside.confirmed_by(innovation);
+                track.advance_to(sample.at);
+            }
+            None => track.follow_a_move(innovation, dt, excess),
+        }
+    }
+
+    /// What an innovation (s) that nothing is wrong with tells of the filter itself.
+    fn note_innovation(&mut self, innovation: f64, excess: f64) {
+        let square = innovation * innovation;
+        self.mean_square_residual += RUNNING * (square - self.mean_square_residual);
+        if let Some(track) = self.track.as_mut().filter(|_| self.count >= LEARNING)
+            && self.whiteness.note(track.normalized(innovation, excess))
+        {
+            track.bank.retune();
+        }
+    }
+
+    /// Takes in a sample that is not suspect, whose round trip counts as `delay` (s), and which lay
+    /// `innovation` (s) off a state that was as uncertain as `before`.
+    fn take(
+        &mut self,
+        sample: &Sample,
+        trip: RoundTrip,
+        (delay, dt, innovation, before): (f64, f64, f64, Covariance),
+    ) {
+        let gains = self.prior.gains.filter(|_| self.count >= LEARNING);
+        if let Some(track) = &mut self.track {
+            let moved = track.take(sample, trip, gains);
+            let after = track.state().covariance;
+            let part = (moved / innovation).clamp(0.0, 1.0);
+            let believed = track.congestion.believed_delay_s(track.bank.state(), delay);
+            self.believed.take(believed, dt, (before, after), part);
+            track.bank.doubt(Covariance {
+                phase: 0.0,
+                cross: 0.0,
+                frequency: core::mem::take(&mut self.unsettled),
+            });
+        }
+        self.level.note(delay);
+    }
+
+    /// Fixes the gains from now on, or frees them.
+    pub(crate) fn set_gains(&mut self, gains: Option<Gains>) {
+        self.prior.gains = gains;
+    }
+
+    /// The correlation of neighbouring innovations, −1 to 1: 0 where the filter suits what it sees.
+    pub fn correlation(&self) -> f64 {
+        self.whiteness.correlation()
     }
 
     /// Takes in the newest exchange before it is complete (see `fresh.rs`), until the next complete
@@ -173,30 +236,44 @@ impl SourceFilter {
             return Verdict::First;
         };
         let sample = &fresh.sample;
-        let dt = (sample.at - track.at).as_secs_f64();
-        if dt <= 0.0 {
+        if sample.at <= track.at {
             return Verdict::OutOfOrder;
         }
-        let hypothesis = track.bank.hypothesis();
-        let excess = self
-            .floor
-            .floor()
-            .map_or(0.0, |floor| (sample.delay.as_secs_f64() - floor).max(0.0));
-        let Some(weighed) = fresh.weigh(hypothesis, self.level, excess) else {
+        let above = |floor: f64| (sample.delay.as_secs_f64() - floor).max(0.0);
+        let excess = self.floor.floor().map_or(0.0, above);
+        let Some(weighed) = fresh.weigh(track.bank.hypothesis(), self.level, excess) else {
             return Verdict::First;
         };
-        let mut state = track.state();
-        state.predict(dt, hypothesis.wander());
-        let innovation =
-            (sample.offset - track.origin).as_secs_f64() + weighed.change - state.phase;
+        let mut verdict = Verdict::Accepted;
+        let (mut state, mut innovation) = track.ahead(sample, weighed.change);
         let expected = (state.covariance.phase + weighed.variance).sqrt();
         if innovation.abs() > SUSPECT_SIGMAS * expected + excess / 2.0 {
-            self.doubt = self.doubt.and(Doubt::of(innovation, dt));
-            return Verdict::Suspect;
+            let dt = (sample.at - track.at).as_secs_f64();
+            let same_side = self.suspect == Some(innovation > 0.0);
+            let confirmed = self
+                .aside
+                .take_if(|aside| same_side && aside.tells_frequency(sample, innovation));
+            let Some(aside) = confirmed else {
+                self.doubt = self.doubt.and(Doubt::of(innovation, dt));
+                return Verdict::Suspect;
+            };
+            self.unsettled = aside.frequency(sample, innovation).powi(2);
+            let moved = aside.confirmed_by(innovation);
+            (state, innovation) = moved.ahead(sample, weighed.change);
+            self.track = Some(moved);
+            self.suspect = None;
+            self.doubt = Doubt::default();
+            verdict = Verdict::Moved;
         }
-        state.update(innovation, weighed.variance);
+        match (self.prior.gains, &self.track) {
+            (Some(gains), Some(track)) => {
+                let dt = (sample.at - track.at).as_secs_f64();
+                gains.update(&mut state, innovation, dt, weighed.variance);
+            }
+            _ => state.update(innovation, weighed.variance),
+        }
         self.ahead = Some((sample.at, state));
-        Verdict::Accepted
+        verdict
     }
 
     /// The estimate as of the newest sample.
@@ -354,9 +431,14 @@ impl SourceFilter {
         });
         for sample in samples {
             track.advance_to(sample.at);
-            track.take(sample, excess(sample), floor);
+            let trip = RoundTrip {
+                excess: excess(sample),
+                least: floor,
+            };
+            track.take(sample, trip, None);
         }
         self.track = Some(track);
+        self.aside = None;
         let longest = self.gauge.recent().map(|sample| sample.delay);
         if let Some(longest) = longest.max() {
             self.believed.begin_again(longest.as_secs_f64());
@@ -371,7 +453,7 @@ impl SourceFilter {
             frequency: estimate.frequency,
             frequency_sd: (2.0 * estimate.frequency_sd()).min(self.prior.frequency_sd),
             wander: estimate.wander,
-            jump: self.prior.jump,
+            ..self.prior
         })
     }
 }
@@ -408,96 +490,5 @@ fn judge(suspect: &mut Option<bool>, explained: bool, ahead: bool) -> Verdict {
             Verdict::Moved
         }
         Some(_) => Verdict::Accepted,
-    }
-}
-
-impl Track {
-    /// Starts from one sample of RMS noise `noise` (s).
-    fn new(first: &Sample, prior: Prior, noise: f64) -> Self {
-        let state = Kalman {
-            phase: 0.0,
-            frequency: prior.frequency,
-            covariance: Covariance {
-                phase: noise * noise,
-                cross: 0.0,
-                frequency: prior.frequency_sd * prior.frequency_sd,
-            },
-        };
-        Self {
-            origin: first.offset,
-            at: first.at,
-            bank: Bank::new(noise, prior.wander, state),
-            congestion: Congestion::default(),
-            information: 0.0,
-        }
-    }
-
-    /// Lets the state drift to `at`; returns the seconds passed.
-    fn advance_to(&mut self, at: Timestamp<Raw>) -> f64 {
-        let dt = (at - self.at).as_secs_f64();
-        self.bank.advance(dt);
-        self.congestion.advance(dt, &self.bank);
-        self.at = at;
-        dt
-    }
-
-    /// Takes in a sample whose round trip was `excess` above the floor, of which `least` was seen (s).
-    /// Returns by how much that moved the phase, s.
-    fn take(&mut self, sample: &Sample, excess: f64, least: f64) -> f64 {
-        let before = self.state().phase;
-        let offset = (sample.offset - self.origin).as_secs_f64();
-        self.bank.update(offset, excess);
-        let delay = sample.delay.as_secs_f64();
-        self.congestion
-            .take(&self.bank, offset, (delay, excess, least));
-        let moved = self.state().phase - before;
-        let information = self.bank.hypothesis().variance(excess).recip();
-        self.information += if self.information > 0.0 {
-            RUNNING * (information - self.information)
-        } else {
-            information
-        };
-        // Small phases keep all their digits.
-        let phase = Duration::from_secs_f64(self.bank.state().phase);
-        self.origin += phase;
-        self.bank.shift(phase.as_secs_f64());
-        self.congestion.shift(phase.as_secs_f64());
-        moved
-    }
-
-    /// The state that is believed.
-    fn state(&self) -> Kalman {
-        self.congestion.fused_with(self.bank.state())
-    }
-
-    /// Do noise and queueing explain an innovation (s)?
-    fn explains(&self, innovation: f64, excess: f64) -> bool {
-        innovation.abs() <= self.explained_s(excess)
-    }
-
-    /// How large an innovation (s) noise and queueing explain.
-    fn explained_s(&self, excess: f64) -> f64 {
-        let noise = self.bank.hypothesis().noise_s();
-        let noise = noise.max(self.congestion.noise_s());
-        let clean = self.state().covariance.phase + noise * noise;
-        SUSPECT_SIGMAS * clean.sqrt() + excess / 2.0
-    }
-
-    /// The phase has moved by about `innovation` within `dt` seconds, by a step of phase or of
-    /// frequency; the next samples tell which.
-    fn follow_a_move(&mut self, innovation: f64, dt: f64, excess: f64) {
-        let explained = self.explained_s(excess);
-        let frequency = if is_leap(innovation, explained) {
-            0.0
-        } else {
-            (innovation / dt).clamp(-MAX_FREQUENCY, MAX_FREQUENCY)
-        };
-        let more = Covariance {
-            phase: innovation * innovation,
-            cross: 0.0,
-            frequency: frequency * frequency,
-        };
-        self.bank.doubt(more);
-        self.congestion.doubt(more);
     }
 }

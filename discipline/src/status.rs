@@ -80,6 +80,8 @@ pub struct SourceStatus {
     pub delay_s: Option<f64>,
     /// RMS of recent innovations, s.
     pub jitter_s: f64,
+    /// Correlation of neighbouring innovations, −1 to 1: near 0 where the filter suits what it sees.
+    pub correlation: f64,
     /// Its frequency against the oscillator, s/s.
     pub frequency: Option<f64>,
     /// UTC is within this of what it says, s.

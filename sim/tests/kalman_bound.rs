@@ -5,7 +5,7 @@
 //! of the discipline is in the ratio: estimating noise and wander, the age of interleaved exchanges,
 //! corrections that take time.
 
-use clockwright_sim::{Scenario, run};
+use clockwright_sim::{Report, Scenario, TemperatureStep, run};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// log2 s.
@@ -97,4 +97,91 @@ fn servers_that_reply_when_they_please_cost_little() {
 #[test]
 fn basic_mode_is_within_a_tenth_of_the_bound() {
     assert_near_the_bound(1.13, |scenario| scenario.source[0].interleaved = false);
+}
+
+/// The reports of all seeds of a scenario that comes with the project.
+fn reports(text: &str, change: impl Fn(&mut Scenario)) -> Vec<Report> {
+    let scenario = Scenario::parse(text).expect("the scenario is valid");
+    let run = |seed: &u64| {
+        let mut scenario = Scenario {
+            seed: *seed,
+            ..scenario.clone()
+        };
+        change(&mut scenario);
+        run(&scenario)
+    };
+    SEEDS.iter().map(run).collect()
+}
+
+const FREQUENCY_STEP: &str = include_str!("../scenarios/frequency-step.toml");
+
+#[test]
+fn a_frequency_step_is_over_after_three_polls() {
+    for (at_s, interleaved) in [(1000.0, true), (1000.4, true), (1000.4, false)] {
+        let peaks = reports(FREQUENCY_STEP, |scenario| {
+            scenario.oscillator.step_at_s = Some(at_s);
+            scenario.source[0].interleaved = interleaved;
+            (scenario.probe_s, scenario.duration_s) = (0.01, 1020.0);
+        });
+        // Two samples have to contradict the estimate before it is given up.
+        assert!(peaks.iter().all(|report| report.max_s < 24e-6), "{peaks:?}");
+        let later = reports(FREQUENCY_STEP, |scenario| {
+            scenario.oscillator.step_at_s = Some(at_s);
+            scenario.source[0].interleaved = interleaved;
+            (scenario.probe_s, scenario.settle_s) = (0.01, at_s + 4.0);
+        });
+        assert!(later.iter().all(|report| report.max_s < 50e-9), "{later:?}");
+    }
+}
+
+/// A rack door that is opened: 10 K within 100 s, at 0.1 ppm/K.
+#[test]
+fn a_swing_of_temperature_is_followed() {
+    let reports = reports(FREQUENCY_STEP, |scenario| {
+        scenario.oscillator.step_at_s = None;
+        scenario.oscillator.ppm_per_k = 0.1;
+        scenario.temperature.step = vec![TemperatureStep {
+            at_s: 1000.0,
+            by_k: 10.0,
+            time_s: 100.0,
+        }];
+        scenario.settle_s = 995.0;
+    });
+    // 10 ns/s each second, once: what a filter that is used to 1 ns/s makes of it.
+    assert!(
+        reports.iter().all(|report| report.max_s < 100e-9),
+        "{reports:?}"
+    );
+    assert!(reports.iter().all(|report| report.bound_violations == 0));
+}
+
+#[test]
+fn a_lan_at_the_default_poll_interval_is_below_3_us() {
+    let reports = reports(include_str!("../scenarios/lan-default-poll.toml"), |_| {});
+    let rms_s = median(reports.iter().map(|report| report.rms_s).collect());
+    assert!(rms_s < 3e-6, "{rms_s}");
+    assert!(reports.iter().all(|report| report.rms_s < 3.3e-6));
+    assert!(
+        reports
+            .iter()
+            .all(|report| report.sources[0].poll_s <= 64.0)
+    );
+}
+
+/// Four servers 20 ms away, with 1 ms of queues each way.
+#[test]
+fn the_internet_at_the_default_poll_interval_is_below_100_us() {
+    let source = "[[source]]\npath = { delay_s = 20e-3, jitter_s = 1e-3 }\n";
+    let text = format!(
+        "duration_s = 100000\nsettle_s = 10000\nprobe_s = 1.3\n{}",
+        source.repeat(4)
+    );
+    let reports = reports(&text, |_| {});
+    let rms_s = median(reports.iter().map(|report| report.rms_s).collect());
+    assert!(rms_s < 100e-6, "{rms_s}");
+    for report in &reports {
+        assert_eq!(report.bound_violations, 0);
+        // Not more often than public servers accept, and no more rarely for so much noise.
+        assert!(report.sources.iter().all(|source| source.poll_s == 64.0));
+    }
 }

@@ -122,6 +122,22 @@ fn a_wrong_value_says_what_is_allowed() {
             "[clock]\nmax_slew = 500",
             "expected a frequency, found an integer",
         ),
+        (
+            "[clock]\ngains = { proportional = 1.9, integral = 0.3 }",
+            "a loop with the gains 1.9 and 0.3 is not stable",
+        ),
+        (
+            "[clock]\ngains = { integral = 0 }",
+            "a loop with the gains 0.7 and 0 is not stable",
+        ),
+        (
+            "[clock]\ngains = { integral = nan }",
+            "`nan` is not a finite number",
+        ),
+        (
+            "[clock]\ngains = { integral = \"0.3\" }",
+            "expected a number, found a string",
+        ),
         ("[clock]\nkind = \"systen\"", "did you mean \"system\"?"),
         ("[clock]\nstep = { first = -1 }", "-1 is not between 0 and"),
         ("[server]\nlisten = [\"::\"]", "`::` has no port"),

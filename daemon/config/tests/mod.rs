@@ -8,6 +8,7 @@ mod serving;
 
 use std::path::Path;
 
+use clockwright_discipline::Gains;
 use clockwright_timebase::{Duration, Poll};
 use proptest::prelude::*;
 
@@ -108,6 +109,7 @@ const EVERYTHING: &str = r#"
         virtual = { error = "-25ms", drift = "40ppm" }
         step = { above = "1s", first = 0 }
         max_slew = "500ppm"
+        gains = { proportional = 0.1, integral = 0.005 }
         restore = true
         [server]
         listen = ["[::1]:1123"]
@@ -184,6 +186,8 @@ fn every_other_key_is_read() {
     );
     assert_eq!(config.clock.max_slew, Frequency::from_ppm(500.0));
     assert!(config.clock.restore);
+    let gains = config.clock.gains.unwrap();
+    assert_eq!(gains.gains(), Gains::new(0.1, 0.005));
     assert_eq!(config.selection.authentication, Authentication::Require);
     let server = config.server.unwrap();
     assert_eq!(server.listen, ["[::1]:1123".parse().unwrap()]);
