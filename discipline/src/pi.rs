@@ -6,6 +6,9 @@
 //! [`crate::SteadyState`]), and both are carried out in full, so that the clock is as good as the
 //! estimate. With every correction goes its end: when the next sample is lost, the proportional
 //! part must not go on and become an error.
+//!
+//! There is nothing that could wind up while a large offset is removed slowly: the integral part is
+//! not summed up from what is left of the offset, but estimated against the unsteered oscillator.
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
