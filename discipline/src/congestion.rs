@@ -29,8 +29,12 @@ const APART: f64 = 5.0;
 /// How long until the bank is right all the same, s. The estimate passes to it evenly over that
 /// time, and the bound has room for both: round trips as they are now are in it.
 const ACCEPTED_S: f64 = 3600.0;
-/// A one-way filter whose variance is this many times the bank's has lost its way, and begins anew.
-const LOST: f64 = 4.0;
+/// A one-way filter whose variance is this many times the bank's, and the noise of its own stamps,
+/// has lost its way, and begins anew. Not while they contradict each other: the bank may be sure of
+/// what misleads it.
+const LOST: f64 = 100.0;
+/// The same while its floor is not beyond doubt: it may as well be wrong from the beginning.
+const LOST_AT_FIRST: f64 = 4.0;
 
 /// The one-way filter while it is needed.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +126,11 @@ impl Congestion {
             Some(one_way) if self.busy > BUSY.1 => {
                 one_way.update(offset, delay);
                 let variance = one_way.state().covariance.phase;
-                if variance > LOST * bank.state().covariance.phase {
+                let surest = bank.state().covariance.phase.max(one_way.noise_s().powi(2));
+                let settled = one_way.is_settled();
+                let contradicts = settled && self.apart_s > 0.0 && self.apart_s < ACCEPTED_S;
+                let lost = if settled { LOST } else { LOST_AT_FIRST };
+                if variance > lost * surest && !contradicts {
                     one_way.begin_again(*bank.state(), least, unknown_s);
                 }
             }
@@ -158,7 +166,7 @@ impl Congestion {
         };
         let ratio = bank.covariance.phase / one_way.state().covariance.phase;
         let better = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
-        if self.apart_s > 0.0 {
+        if self.apart_s > 0.0 && one_way.is_settled() {
             better.max(1.0 - self.apart_s / ACCEPTED_S)
         } else {
             better
