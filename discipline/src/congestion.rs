@@ -127,9 +127,9 @@ impl Congestion {
                 one_way.update(offset, delay);
                 let variance = one_way.state().covariance.phase;
                 let surest = bank.state().covariance.phase.max(one_way.noise_s().powi(2));
-                let settled = one_way.is_settled();
-                let contradicts = settled && self.apart_s > 0.0 && self.apart_s < ACCEPTED_S;
-                let lost = if settled { LOST } else { LOST_AT_FIRST };
+                let holds = one_way.holds();
+                let contradicts = holds && self.apart_s > 0.0 && self.apart_s < ACCEPTED_S;
+                let lost = if holds { LOST } else { LOST_AT_FIRST };
                 if variance > lost * surest && !contradicts {
                     one_way.begin_again(*bank.state(), least, unknown_s);
                 }
@@ -166,7 +166,7 @@ impl Congestion {
         };
         let ratio = bank.covariance.phase / one_way.state().covariance.phase;
         let better = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
-        if self.apart_s > 0.0 && one_way.is_settled() {
+        if self.apart_s > 0.0 && one_way.holds() {
             better.max(1.0 - self.apart_s / ACCEPTED_S)
         } else {
             better

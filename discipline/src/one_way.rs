@@ -59,6 +59,8 @@ const ENOUGH: u32 = 32;
 const OF_ITS_OWN: u32 = 8;
 /// Samples after which its floor is beyond doubt.
 const SETTLED: u32 = 128;
+/// More than this part of the packets is most of them.
+const MOST: f64 = 0.5;
 /// Log-likelihood ratio at which another noise is believed, and the most held against it.
 const TAKE_OVER: f64 = 3.0;
 /// See [`TAKE_OVER`].
@@ -182,6 +184,13 @@ impl OneWay {
     /// Is its floor beyond doubt?
     pub(crate) fn is_settled(&self) -> bool {
         self.taken.saturating_add(self.quiet) >= SETTLED
+    }
+
+    /// Can it hold the time against all that the other way says: is its floor beyond doubt, and do
+    /// most packets of one way not wait?
+    pub(crate) fn holds(&self) -> bool {
+        let clean = |way: &Way| way.clean > MOST;
+        self.is_settled() && self.middle.ways.iter().any(clean)
     }
 
     /// So many clean round trips came before: the floor is known by that much better.

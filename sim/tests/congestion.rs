@@ -136,3 +136,21 @@ fn who_delays_packets_stays_within_the_bound() {
         assert_bound_holds(&reports(&scenario));
     }
 }
+
+/// The other way still says what it always said, and is believed for long.
+#[test]
+fn a_longer_route_in_one_direction_is_not_chased() {
+    let mut scenario = hardware();
+    scenario.duration_s = 2600.0;
+    scenario.source[0].path.route = vec![RouteChange {
+        at_s: 2000.3,
+        delay_there_s: 5e-6,
+        delay_back_s: 10e-6,
+    }];
+    let reports = reports(&scenario);
+    for report in &reports {
+        // Half of what it is longer by would be 2.5 us.
+        assert!(report.max_s < 0.6e-6, "{report:?}");
+    }
+    assert_bound_holds(&reports);
+}
