@@ -2,8 +2,8 @@
 
 use clockwright_timebase::{Raw, Timestamp};
 
-use crate::engine::Learnt;
 use crate::estimate::SourceId;
+use crate::learnt::Learnt;
 use crate::part::{Reason, State};
 use crate::sample::Upstream;
 

@@ -149,12 +149,11 @@ impl Model {
         self.state[0] = 0.0;
         let p = &mut self.covariance;
         let frequency = p[1][1] + more * more;
-        for i in 0..4 {
-            for j in 0..2 {
-                (p[i][j], p[j][i]) = (0.0, 0.0);
-            }
+        p[0] = [r, 0.0, 0.0, 0.0];
+        p[1] = [0.0, frequency, 0.0, 0.0];
+        for coefficient in &mut p[2..] {
+            (coefficient[0], coefficient[1]) = (0.0, 0.0);
         }
-        (p[0][0], p[1][1]) = (r, frequency);
     }
 }
 
