@@ -76,13 +76,17 @@ impl Daemon {
         if std::mem::replace(&mut self.sensor.told_use, found.is_some()) == found.is_some() {
             return;
         }
-        match found {
-            Some(fit) => info!(
+        let Some(leave) = self.limiter.leave("temperature", self.sensor.next) else {
+            return;
+        };
+        if let Some(fit) = found {
+            info!(
                 "the temperature explains the oscillator: {:+.4} ppm for each degree; its changes \
-                 are made up for",
+                 are made up for{leave}",
                 fit.slope() * 1e6
-            ),
-            None => info!("the temperature does not explain the oscillator any more"),
+            );
+        } else {
+            info!("the temperature does not explain the oscillator any more{leave}");
         }
     }
 }

@@ -99,14 +99,7 @@ impl Daemon {
             last_disruptions: self.past.report(reading.raw),
             other_steerer: self.past.rival().map(str::to_owned),
             sources: count(|_| true),
-            sources_reachable: u32::try_from(
-                self.sources
-                    .members()
-                    .filter(|m| m.asked.client().reach() != 0)
-                    .count()
-                    + self.refclocks_reachable(),
-            )
-            .unwrap_or(u32::MAX),
+            sources_reachable: self.sources_reachable(),
             sources_used: count(|state| {
                 matches!(state, SourceState::Selected | SourceState::Combined)
             }),
@@ -119,6 +112,12 @@ impl Daemon {
         let clocks = self.refclocks.iter().map(|c| self.part_of(c, reading).0);
         let states = servers.chain(clocks);
         u32::try_from(states.filter(which).count()).unwrap_or(u32::MAX)
+    }
+
+    fn sources_reachable(&self) -> u32 {
+        let servers = self.sources.members();
+        let reachable = servers.filter(|m| m.asked.client().reach() != 0).count();
+        u32::try_from(reachable + self.refclocks_reachable()).unwrap_or(u32::MAX)
     }
 
     fn source_reports(&self) -> Vec<SourceReport> {
