@@ -346,7 +346,7 @@ pub(crate) mod tests {
         assert_eq!(refused("#h", "#"), ListError::Missing("its hash (#h)"));
         let line = |number, expected| ListError::Line { number, expected };
         assert_eq!(
-            refused("\t36", "\t36 1"),
+            refused("      36", " 36 1"),
             line(
                 5,
                 "two numbers: seconds since 1900-01-01, and TAI - UTC in seconds"

@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn each_clock_gets_over_it_in_its_own_way() {
         let config = |text: &str| {
-            let text = format!("[clock]\n{text}");
+            let text = format!("[[source]]\nserver = '192.0.2.1'\n[clock]\n{text}");
             Config::from_text(Path::new("test.toml"), &text)
                 .unwrap()
                 .clock

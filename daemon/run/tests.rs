@@ -2,6 +2,7 @@
 //! virtual clocks are steered.
 
 mod key_server;
+mod leap;
 mod local;
 
 use std::cell::RefCell;

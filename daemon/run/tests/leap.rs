@@ -1,0 +1,95 @@
+//! A daemon with a list of leap seconds, whose virtual clock comes to the end of such a day.
+
+use std::fs;
+
+use clockwright_sys::clock::realtime_now;
+
+use super::{Host, bound_holds, free_port, on_one_thread, scratch, source};
+use crate::control::LeapReport;
+use crate::leap::tests::hashed;
+
+/// From 1900-01-01 to 1970-01-01, s.
+const NTP_TO_UNIX: i64 = 2_208_988_800;
+/// The clocks of both are so far from midnight at the start, s.
+const LEFT: i64 = 15;
+
+#[test]
+fn a_leap_second_of_the_list_is_made_once_and_told_before_it() {
+    on_one_thread(async {
+        let now = realtime_now().since_epoch().as_nanos() / 1_000_000_000;
+        let midnight = (now / 86_400 + 1) * 86_400;
+        let directory = scratch();
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("leap-seconds.list");
+        let ntp = midnight + NTP_TO_UNIX;
+        let list = hashed(&format!(
+            "#$ {}\n#@ {}\n3692217600 37\n{ntp} 38\n#h HASH\n",
+            ntp - 8_640_000,
+            ntp + 8_640_000,
+        ));
+        fs::write(&path, &list).unwrap();
+
+        let error = midnight - LEFT - now;
+        let port = free_port();
+        let clock = format!("[clock]\nkind = 'virtual'\nvirtual = {{ error = '{error}s' }}\n");
+        let _server = Host::start(&format!(
+            "{clock}[server]\nlisten = ['127.0.0.1:{port}']\nlocal = {{ stratum = 1 }}\n"
+        ))
+        .unwrap();
+        let client = Host::start(&format!(
+            "{}{clock}leap_list = '{}'\n",
+            source("127.0.0.1", port),
+            path.display()
+        ))
+        .unwrap();
+        client
+            .wait_for("synchronised, with a leap second to come", |client| {
+                let status = client.status();
+                status.leap == LeapReport::Insert && status.tai_offset_s == Some(37)
+            })
+            .await;
+        assert_eq!(client.status().steps, 0);
+        client
+            .wait_for("past the leap second", |client| client.status().steps == 1)
+            .await;
+        let status = client.status();
+        assert!(
+            status.synchronized && status.offset_s.unwrap().abs() < 1e-3,
+            "{status:?}"
+        );
+        assert_eq!(
+            (status.leap, status.tai_offset_s),
+            (LeapReport::None, Some(38))
+        );
+        let shown = status.true_error_s.unwrap();
+        let expected = error as f64 - 1.0;
+        assert!((shown - expected).abs() < 1e-3, "{shown} {expected}");
+        // The server has not made it, which may be: it is understood, for a minute.
+        let samples = status.samples;
+        client
+            .wait_for("a dozen samples further", |client| {
+                client.status().samples > samples + 12
+            })
+            .await;
+        let status = client.status();
+        assert_eq!(status.steps, 1);
+        assert!(status.offset_s.unwrap().abs() < 1e-3, "{status:?}");
+        assert!(
+            !bound_holds(&status),
+            "the truth of a virtual clock is the host's"
+        );
+
+        // What is damaged is refused, and the one before goes on.
+        fs::write(&path, list.replace("3692217600", "3692217601")).unwrap();
+        client.daemon.borrow_mut().reload();
+        let status = client.status();
+        assert!(
+            status
+                .leap_list_error
+                .is_some_and(|error| error.contains("line 3"))
+        );
+        assert!(status.leap_list.is_some_and(|list| list.valid));
+        assert_eq!(status.tai_offset_s, Some(38));
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
