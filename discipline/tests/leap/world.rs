@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Seconds since the count turned.
-    pub(crate) fn from_midnight_s(&self) -> f64 {
+    pub(crate) fn midnight_ago_s(&self) -> f64 {
         self.now.as_secs_f64() - LEAD_S as f64
     }
 
@@ -264,7 +264,7 @@ impl World {
                 (*self.polled.get(&id).unwrap_or(&first), id)
             });
             let poll = polls.min();
-            let timer = self.discipline.next_timeout().map(|due| self.when(due));
+            let timer = self.discipline.next_timeout().map(Self::when);
             let kernel = self.kernel;
             let next = [poll.map(|(at, _)| at), timer, kernel];
             let Some(next) = next.into_iter().flatten().min().filter(|at| *at <= end) else {
@@ -299,7 +299,7 @@ impl World {
     }
 
     /// The true time at which the oscillator shows `raw`, not before.
-    fn when(&self, raw: Timestamp<Raw>) -> Duration {
+    fn when(raw: Timestamp<Raw>) -> Duration {
         let elapsed = raw.since_epoch() - Duration::from_secs(5_000);
         elapsed - elapsed.scaled(FAST / (1.0 + FAST)) + Duration::from_nanos(1)
     }
@@ -309,7 +309,7 @@ impl World {
         while let Some(action) = self.discipline.poll_action() {
             match action {
                 Action::SetFrequency { frequency } => {
-                    if self.status().synchronized && self.from_midnight_s() > -600.0 {
+                    if self.status().synchronized && self.midnight_ago_s() > -600.0 {
                         self.most_frequency = self.most_frequency.max(frequency.abs());
                     }
                     self.clock.set_frequency(now, frequency);
