@@ -205,6 +205,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    use LeapManner::{ByItself, Slew, Step};
+
     use crate::clock::{Observed, Simulated};
     use crate::config::Config;
 
@@ -238,7 +240,6 @@ mod tests {
         let own = Simulated::new(Duration::ZERO, 0.0);
         let watched = Observed::new(Steering::Disabled);
         let on = |text: &str| (manner(&own, &config(text)), manner(&watched, &config(text)));
-        use LeapManner::{ByItself, Slew, Step};
         assert_eq!(on(""), (Some(Step), Some(ByItself)));
         assert_eq!(on("leap = 'step'"), (Some(Step), Some(ByItself)));
         assert_eq!(on("leap = 'slew'"), (Some(Slew), Some(ByItself)));
