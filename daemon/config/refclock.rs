@@ -109,6 +109,14 @@ impl RefclockDevice {
     }
 }
 
+impl RefclockDevice {
+    /// Is it for root, this program's user and whom they let alone? Shared memory is not from unit 2
+    /// on.
+    pub const fn is_private(&self) -> bool {
+        !matches!(self, Self::Shm(2..))
+    }
+}
+
 impl fmt::Display for RefclockDevice {
     /// `phc eth0`, `pps /dev/pps0`, `sock /run/gps.sock`, `shm 0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

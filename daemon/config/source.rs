@@ -105,11 +105,11 @@ impl Source {
     }
 
     /// Can what it tells not be forged on the way? With NTS it cannot, and a clock of this host has
-    /// no way.
+    /// no way; but every user of this host can write to shared memory that is for everybody.
     pub fn is_authenticated(&self) -> bool {
         match self {
             Self::Ntp(source) => source.address.ke_port.is_some(),
-            Self::Refclock(_) => true,
+            Self::Refclock(clock) => clock.device.is_private(),
         }
     }
 

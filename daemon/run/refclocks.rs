@@ -8,10 +8,10 @@ use clockwright_timebase::{Duration, Poll, Raw, Timestamp};
 use tracing::{info, warn};
 
 use super::daemon::Daemon;
-use super::standing::role_of;
+use super::standing::{of_unauthenticated, role_of};
 use super::view::{blank, names_of, state_of};
 use crate::clock::shown_at;
-use crate::config::{RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
+use crate::config::{Config, RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
 use crate::control::{KindReport, LeapReport, SourceReport, SourceState};
 use crate::measure::{News, Refclock};
 use crate::output::si::signed;
@@ -89,7 +89,8 @@ impl Daemon {
     pub(super) fn attach(&mut self, config: RefclockConfig) {
         let now = self.clock.timescale().now();
         let id = self.sources.next_id();
-        self.discipline.add_source(id, options(&config), now);
+        self.discipline
+            .add_source(id, options(&config, &self.config), now);
         self.refclocks.list.push(Attached {
             id,
             clock: Refclock::new(config, now),
@@ -119,9 +120,13 @@ impl Daemon {
             for one in &mut self.refclocks.list {
                 if one.clock.config().device == config.device {
                     one.clock.reconfigure(config.clone());
-                    self.discipline.set_options(one.id, options(config), now);
                 }
             }
+        }
+        // How far one may be followed also depends on the others.
+        for one in self.refclocks.iter() {
+            let options = options(one.clock.config(), &self.config);
+            self.discipline.set_options(one.id, options, now);
         }
         for config in &changes.added {
             self.attach(config.clone());
@@ -201,10 +206,8 @@ impl Daemon {
                     if reachable {
                         info!("{name}: tells time{leave}");
                     } else {
-                        let why = one
-                            .clock
-                            .failure()
-                            .unwrap_or("nothing that can be used came");
+                        let why = one.clock.silence(now);
+                        let why = why.unwrap_or_else(|| "nothing came".to_owned());
                         warn!("{name}: does not tell time any more: {why}{leave}");
                     }
                 }
@@ -317,14 +320,17 @@ impl Daemon {
     }
 }
 
-/// How the discipline is to treat it. Nobody is on the way who could forge it.
-fn options(config: &RefclockConfig) -> SourceOptions {
+/// How the discipline is to treat it. Nobody is on the way who could forge it, unless everybody can
+/// write to it.
+fn options(config: &RefclockConfig, all: &Config) -> SourceOptions {
     SourceOptions {
         poll: (config.poll.min, config.poll.max),
         standing: if config.part.noselect {
             Standing::Measured
-        } else {
+        } else if config.device.is_private() {
             Standing::Ordinary
+        } else {
+            of_unauthenticated(all)
         },
         role: role_of(&config.part),
     }

@@ -69,10 +69,11 @@ pub(super) fn selection(config: &Config) -> Selection {
     }
 }
 
-/// The standing of servers that are asked without NTS, which anybody on the way can forge. It follows
+/// The standing of servers that are asked without NTS, which anybody on the way can forge, and of shared
+/// memory that everybody can write to. It follows
 /// from what is configured, not from what answers: who keeps NTS from this host must not have it
 /// follow the others.
-fn of_unauthenticated(config: &Config) -> Standing {
+pub(super) fn of_unauthenticated(config: &Config) -> Standing {
     let with_nts = config
         .servers()
         .any(|source| source.address.ke_port.is_some() && !source.part.noselect);

@@ -317,6 +317,9 @@ fn required_authentication_needs_a_source_that_has_it() {
     );
     assert!(with(&format!("{SOURCE}nts = true")).is_ok());
     assert!(with(&format!("{SOURCE}[[source]]\nphc = \"eth0\"")).is_ok());
+    // Shared memory from unit 2 on is every user's.
+    assert!(with("[[source]]\nshm = 1").is_ok());
+    assert!(with("[[source]]\nshm = 2").is_err());
     let shown = refused(&format!(
         "{SOURCE}[selection]\nauthentication = \"required\"\n"
     ));

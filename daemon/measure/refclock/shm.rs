@@ -10,10 +10,8 @@ use super::refusal::{Refusal, Tally};
 use super::told::{Quarantine, Told, leap};
 use super::{Found, Numbering};
 use crate::clock::Clock;
-use crate::config::RefclockSettings;
+use crate::config::{RefclockDevice, RefclockSettings};
 
-/// Units below this are for one user alone, and who else could write to them would have the clock.
-const PRIVATE_UNITS: u8 = 2;
 /// After so long without a sample the segment is attached anew: it may have been removed, and the
 /// writer have another one by now.
 const ATTACH_AGAIN: Duration = Duration::from_secs(10);
@@ -108,7 +106,7 @@ fn attach(unit: u8) -> Result<Segment, String> {
 
 /// Who besides root and this program's user can write to a segment that is for these alone.
 fn stranger(unit: u8, writers: Writers, me: u32) -> Option<String> {
-    if unit >= PRIVATE_UNITS {
+    if !RefclockDevice::Shm(unit).is_private() {
         return None;
     }
     let trusted = |user: &u32| *user == 0 || *user == me;
