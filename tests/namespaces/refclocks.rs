@@ -167,9 +167,9 @@ fn pulses_locked_to_shared_memory_have_its_seconds_and_their_own_exactness() {
     assert_eq!(memory.kind, KindReport::Shm);
     let offset = memory.offset_s.unwrap();
     assert!((offset - 0.08).abs() < 1e-3, "{offset}");
-    // Half the delay, and the 1 ms that the writer says it is exact to.
+    // Half the delay, and the 2^-10 s that the writer says it is exact to.
     let bound = memory.error_bound_s.unwrap();
-    assert!((0.151..0.16).contains(&bound), "{bound}");
+    assert!((0.1509..0.16).contains(&bound), "{bound}");
     assert_eq!(memory.root_delay_s, Some(0.3));
 }
 
