@@ -288,7 +288,10 @@ fn admit(path: &Path, group: Option<&GroupName>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Observed;
+    use crate::control::Steering;
     use clockwright_discipline::Leap;
+    use clockwright_sys::clock::realtime_now;
     use proptest::prelude::*;
 
     /// As a C program on this kind of machine lays it out.
@@ -370,6 +373,32 @@ mod tests {
         let mut sock = Sock::new(path.to_owned());
         sock.bound = Some(open(path, None).unwrap());
         sock
+    }
+
+    #[test]
+    fn what_was_sent_before_the_system_clock_was_set_is_counted_and_not_used() {
+        let scratch = Scratch::new("sock-set");
+        let path = scratch.0.join("gps.sock");
+        let mut sock = sock(&path);
+        let clock = Observed::new(Steering::Disabled);
+        let sender = UnixDatagram::unbound().unwrap();
+        let send = |sock: &mut Sock| {
+            let now = realtime_now().since_epoch().as_nanos() / 1000;
+            let mut sample = datagram(0.0, 0, 0);
+            sample[0..8].copy_from_slice(&(now / 1_000_000).to_ne_bytes());
+            sample[8..16].copy_from_slice(&(now % 1_000_000).to_ne_bytes());
+            sender.send_to(&sample, &path).unwrap();
+            let mut tally = Tally::default();
+            let settings = RefclockSettings::default();
+            let found = sock.look(&settings, &clock, &|_| None, &mut tally).unwrap();
+            let Found::Points(points) = found else {
+                panic!("no points");
+            };
+            (points.len(), tally.last())
+        };
+        assert_eq!(send(&mut sock), (1, None));
+        sock.restart();
+        assert_eq!(send(&mut sock), (0, Some(Refusal::ClockSet)));
     }
 
     #[test]

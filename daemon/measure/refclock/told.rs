@@ -112,8 +112,9 @@ impl Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Pace, Timescale};
+    use crate::clock::{Observed, Pace, Timescale};
     use crate::config::Timescale as Shows;
+    use crate::control::Steering;
     use clockwright_sys::clock::Bracket;
 
     /// 2027-01-15.
@@ -209,6 +210,17 @@ mod tests {
         assert_eq!(refusal(told(weeks, false)), Refusal::LongPast);
         assert_eq!(leap(3), Err(Refusal::Unsynchronized));
         assert!(leap(4).is_err() && leap(-1).is_err());
+    }
+
+    #[test]
+    fn for_a_while_after_the_system_clock_was_set_nothing_is_let_in() {
+        let clock = Observed::new(Steering::Disabled);
+        let mut quarantine = Quarantine::default();
+        assert!(!quarantine.holds(&clock));
+        quarantine.begin();
+        assert!(quarantine.holds(&clock) && quarantine.holds(&clock));
+        quarantine.until = Some(clock.timescale().now());
+        assert!(!quarantine.holds(&clock));
     }
 
     #[test]
