@@ -27,6 +27,7 @@ mod notify;
 mod ptp;
 mod refclocks;
 mod reload;
+mod replace;
 mod restore;
 mod rivals;
 mod serve;

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use clockwright_discipline::{SourceId, State};
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
 use clockwright_timebase::{Duration, Raw, Timestamp};
+use tracing::info;
 
 use super::naming::{Naming, choose};
+use super::replace::{GivenUp, Patience};
 use super::sessions::SavedSession;
 use crate::config::{
     Config, Host, NtsSettings, PortChoice, SourceAddress, SourceConfig, SourceKind, SourceSettings,
@@ -23,6 +25,8 @@ pub(super) struct Source {
     pub(super) naming: Option<Naming>,
     /// The servers being asked.
     pub(super) members: Vec<Member>,
+    /// Addresses of a pool that have been of no use.
+    given_up: GivenUp,
 }
 
 /// One server being asked.
@@ -48,6 +52,8 @@ pub(super) struct Member {
     pub(super) last_error: Option<String>,
     /// The part it played when that was last logged.
     pub(super) logged: Option<State>,
+    /// Of a member of a pool: how long it has been of no use.
+    pub(super) patience: Patience,
 }
 
 /// The establishment of a server's keys.
@@ -81,6 +87,33 @@ impl Source {
         match &self.config.address.host {
             Host::Address(_) => server.ip().to_string(),
             Host::Name(name) => format!("{name} ({})", server.ip()),
+        }
+    }
+
+    /// The members by their addresses, and which of them are to be replaced: those that are lost,
+    /// and one at a time of those that answer and are of no use.
+    fn present(&self) -> Vec<(SocketAddr, bool)> {
+        let exhausted = |member: &&Member| member.patience.exhausted().is_some();
+        let useless = self.members.iter().find(exhausted).map(|member| member.id);
+        let members = self.members.iter();
+        members
+            .map(|member| {
+                let leaves = member.is_lost() || Some(member.id) == useless;
+                (member.found, leaves)
+            })
+            .collect()
+    }
+
+    /// Remembers those of the members that leave which were of no use, and says why.
+    fn give_up(&mut self, leave: &[SocketAddr], now: Timestamp<Raw>) {
+        for member in self.members.iter().filter(|m| leave.contains(&m.found)) {
+            if let Some(why) = member.patience.exhausted() {
+                self.given_up.add(member.found, now);
+                info!(
+                    "{}: replaced by another server of the pool: {why}",
+                    self.member_name(member)
+                );
+            }
         }
     }
 
@@ -243,6 +276,7 @@ impl Sources {
             naming: literal.is_none().then(|| Naming::new(now)),
             config,
             members: Vec::new(),
+            given_up: GivenUp::default(),
         });
         match literal {
             Some(server) => self.adopt(&address, &[server], now, instruments),
@@ -313,12 +347,14 @@ impl Sources {
         let Some(source) = self.list.iter_mut().find(|s| s.config.address == *address) else {
             return turnover;
         };
-        let present: Vec<(SocketAddr, bool)> = source
-            .members
-            .iter()
-            .map(|member| (member.found, member.is_lost()))
+        let present = source.present();
+        let given_up = &source.given_up;
+        let found = found.iter().copied();
+        let found: Vec<SocketAddr> = found
+            .filter(|address| !given_up.contains(*address, now))
             .collect();
-        let (leave, join) = choose(source.wanted(), &present, found, &taken);
+        let (leave, join) = choose(source.wanted(), &present, &found, &taken);
+        source.give_up(&leave, now);
         let mut paces = Vec::new();
         source.members.retain(|member| {
             let leaves = leave.contains(&member.found);
@@ -360,6 +396,7 @@ impl Sources {
                 last_rejection: None,
                 last_error: None,
                 logged: None,
+                patience: Patience::default(),
             });
             turnover.joined.push(id);
         }
@@ -379,7 +416,7 @@ impl Sources {
         };
         let wanted = source.wanted();
         let complete = source.members.len() >= wanted;
-        let lost = source.members.iter().any(Member::is_lost);
+        let lost = source.present().iter().any(|(_, lost)| *lost);
         let duplicate = source.members.is_empty() && failure.is_none();
         let Some(naming) = &mut source.naming else {
             return;

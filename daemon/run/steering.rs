@@ -165,6 +165,7 @@ impl Daemon {
                 changed.push((one.id, status));
             }
         }
+        self.watch_pools(reading);
         for (id, status) in changed {
             let Some(name) = self.name_of(id) else {
                 continue;

@@ -10,7 +10,7 @@ fn an_unknown_key_gets_a_suggestion() {
     | interleave = true
     | ^^^^^^^^^^
     = did you mean `interleaved`?
-    = allowed keys: server, pool, phc, pps, sock, shm, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, delay, timescale, edge, lock, refid, stratum, precision, filter, max_dispersion, group"
+    = allowed keys: server, pool, phc, pps, sock, shm, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, prefer, trust, require, noselect, offset, delay, timescale, edge, lock, refid, stratum, precision, filter, max_dispersion, group"
     );
     assert_eq!(
         refused(&format!("[clok]\n{SOURCE}")),
