@@ -140,6 +140,7 @@ mod tests {
     }
 
     fn status(state: State, reason: Reason, jitter_s: f64) -> SourceStatus {
+            correlation: 0.0,
         SourceStatus {
             state,
             reason,

@@ -3,6 +3,7 @@
 use clockwright_timebase::Duration;
 
 use super::{Discipline, Reference};
+use crate::combine::{Part, combine};
 use crate::estimate::SourceId;
 use crate::part::State;
 use crate::seam::Seam;
@@ -28,10 +29,7 @@ impl Discipline {
                 let (old_s, new_s) = (before.distance_at(now), new.distance_s);
                 self.updates >= SETTLED && old_s <= AS_WELL * new_s
             });
-            let difference_s = before.map_or(0.0, |before| {
-                let offset = before.estimate.carried_to(now).offset;
-                (offset - new.estimate.offset).as_secs_f64()
-            });
+            let difference_s = before.map_or(0.0, |before| self.gap_s(&before, &new));
             // What lies outside of all that is believed now is no truth to keep to.
             if difference_s.abs() < new.distance_s {
                 self.seam.open(difference_s, now);
@@ -49,6 +47,32 @@ impl Discipline {
         joined.estimate.offset += Duration::from_secs_f64(left_s);
         joined.distance_s += left_s.abs();
         joined
+    }
+
+    /// How far the time that the sources of before make now, and the rest of an earlier seam, lie from
+    /// what those of now make, s. Only the change of sources counts, not what they have said since:
+    /// else nothing would be learnt where one comes and goes at each sample.
+    fn gap_s(&mut self, before: &Reference, new: &Reference) -> f64 {
+        let now = new.estimate.at;
+        let parts: Vec<Part> = self
+            .members
+            .iter()
+            .filter_map(|id| {
+                let source = self.sources.get(id)?;
+                Some(Part {
+                    estimate: source.filter.estimate()?.carried_to(now),
+                    distance_s: self.believed_distance_s(source, now)?,
+                })
+            })
+            .collect();
+        let all_known = parts.len() == self.members.len();
+        let made = combine(&parts).filter(|_| all_known);
+        let (offset, left_s) = match made {
+            Some(made) => (made.offset, self.seam.left_s(now)),
+            // One has been removed: what was known with it has the seam in it.
+            None => (before.estimate.carried_to(now).offset, 0.0),
+        };
+        (offset - new.estimate.offset).as_secs_f64() + left_s
     }
 
     /// The clock starts afresh: there is nothing to join to.

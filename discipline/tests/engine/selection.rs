@@ -212,6 +212,23 @@ fn the_clock_does_not_jump_when_sources_come_and_go() {
 }
 
 #[test]
+fn what_is_said_meanwhile_is_learnt_although_a_source_comes_and_goes() {
+    let mut bench = bench_of(2);
+    bench.rounds(60, &[(1, ms(0)), (2, ms(0))]);
+    // Both move by 40 us, while one of them is silent every other second.
+    for round in 0..20 {
+        let reachable = round % 2 == 0;
+        bench.discipline.set_reachable(SourceId(2), reachable);
+        bench.rounds(1, &[(1, us(40))]);
+        if reachable {
+            bench.say(2, us(40));
+        }
+    }
+    let error = bench.error();
+    assert!((error - us(40)).abs() < us(8), "{error:?}");
+}
+
+#[test]
 fn what_a_liar_has_added_is_not_kept() {
     let mut bench = bench_of(4);
     bench.rounds(40, &[(1, ms(0)), (2, ms(0)), (3, ms(0)), (4, us(100))]);
