@@ -79,7 +79,7 @@ impl Daemon {
                      a snapshot: starting afresh"
                 );
                 self.past.note(DisruptionKind::Moved, None, now);
-                self.start_afresh(now);
+                self.discipline.restart_elsewhere(now);
             }
             Disruption::Set(_) if self.own_steps > 0 => {
                 self.own_steps = 0;
@@ -114,6 +114,8 @@ impl Daemon {
         self.refclocks.restart();
         self.serving.clock_stepped();
         self.carry_out();
+        // Applications are to know at once that nothing is known.
+        self.tell();
     }
 
     /// Is it the leap second that all estimates go by already?
@@ -157,11 +159,14 @@ impl Daemon {
         self.past.rival = Some(text);
     }
 
-    /// Is the machine another one than before the last sample?
-    pub(super) fn mind_moves(&mut self) {
-        if self.moves.was_moved() {
+    /// Is the machine another one than before the last sample? Then everything begins afresh, and
+    /// what was measured before is of no use.
+    pub(super) fn was_moved(&mut self) -> bool {
+        let moved = self.moves.was_moved();
+        if moved {
             self.handle_disruption(Disruption::Moved);
         }
+        moved
     }
 }
 

@@ -140,13 +140,13 @@ mod tests {
     }
 
     fn status(state: State, reason: Reason, jitter_s: f64) -> SourceStatus {
-            correlation: 0.0,
         SourceStatus {
             state,
             reason,
             offset_s: None,
             delay_s: None,
             jitter_s,
+            correlation: 0.0,
             frequency: None,
             error_bound_s: None,
             samples: 20,

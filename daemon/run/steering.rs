@@ -53,6 +53,9 @@ impl Daemon {
             sample: sample_of(&foreseen.exchange, reading),
             deviation_s: foreseen.deviation.as_secs_f64(),
         };
+        if self.was_moved() {
+            return;
+        }
         self.discipline.handle_fresh(id, &fresh, reading);
         self.carry_out();
         self.tell();
@@ -66,7 +69,9 @@ impl Daemon {
         reading: ClockReading,
         interleaved: Option<bool>,
     ) {
-        self.mind_moves();
+        if self.was_moved() {
+            return;
+        }
         let verdict = self.discipline.handle_sample(id, sample, reading);
         let then = shown_at(reading, self.clock.rate(), sample.at);
         debug!(

@@ -324,7 +324,8 @@ impl Discipline {
 
     /// Starts afresh: the host slept or was moved, so the oscillator has lost count of time. What
     /// was learnt of its frequency stays; all offsets are forgotten, the clock counts as
-    /// unsynchronised, and the first updates begin again, under the step policy for that.
+    /// unsynchronised, sources are asked as often as they may be, and the first updates begin
+    /// again, under the step policy for that.
     pub fn restart(&mut self, now: Timestamp<Raw>) {
         let prior = self.prior();
         self.config.learnt = self.known().unwrap_or(self.config.learnt);
@@ -335,13 +336,31 @@ impl Discipline {
         self.leave_seam();
         self.first_enough = None;
         self.updates = 0;
+        self.interval_s = 0.0;
         self.resumed = true;
-        for source in self.sources.values_mut() {
+        for (id, source) in &mut self.sources {
             source.restart(prior, now);
+            let poll = source.options.poll.0;
+            if source.poll != poll {
+                source.poll = poll;
+                self.actions.push_back(Action::SetPoll { id: *id, poll });
+            }
         }
         let frequency = prior.frequency;
         self.pi = Loop::new(frequency, self.config.max_slew);
         self.steer(frequency);
+    }
+
+    /// Starts afresh on another oscillator: the machine was moved to another host. As
+    /// [`restart`](Self::restart), but of the frequency no more is known than of any crystal's.
+    pub fn restart_elsewhere(&mut self, now: Timestamp<Raw>) {
+        let learnt = self.learnt().unwrap_or(self.config.learnt);
+        self.reference = None;
+        self.config.learnt = Learnt {
+            frequency_sd: learnt.frequency_sd.max(Learnt::default().frequency_sd),
+            ..learnt
+        };
+        self.restart(now);
     }
 
     /// Says whether a source answers. One that does not is not believed any more.

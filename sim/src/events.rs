@@ -12,6 +12,11 @@ pub(crate) fn events_of(scenario: &Scenario) -> Vec<(f64, String)> {
     for step in &scenario.temperature.step {
         events.push((step.at_s, format!("temperature {:+} K", step.by_k)));
     }
+    for disruption in &scenario.disruption {
+        let what = if disruption.moved { "moved" } else { "slept" };
+        let lasts_s = disruption.lasts_s;
+        events.push((disruption.ends_s(), format!("{what}, {lasts_s} s")));
+    }
     push_outages(&mut events, "all sources", &scenario.outage);
     for (number, source) in (1..).zip(&scenario.source) {
         let name = format!("source {number}");

@@ -10,7 +10,7 @@ use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 use crate::True;
 use crate::oscillator::Oscillator;
 use crate::random::Random;
-use crate::scenario::{Scenario, SourceScenario};
+use crate::scenario::{Disruption, Scenario, SourceScenario};
 use crate::sensor::Sensor;
 use crate::server::utc;
 use crate::stamps::Stamps;
@@ -63,6 +63,7 @@ pub(crate) struct Host {
     sources: Vec<AskedSource>,
     random: Random,
     stamps: Stamps,
+    pub(crate) sleeps: bool,
     pub(crate) exchanges: u64,
     /// The sample just taken in: of which source, and how far UTC may be from it, s.
     pub(crate) newest: Option<(usize, f64)>,
@@ -117,6 +118,7 @@ impl Host {
             sources: scenario.source.iter().map(asked).collect(),
             random,
             stamps: Stamps::new(&scenario.stamps, Random::new(scenario.seed, 3)),
+            sleeps: false,
             exchanges: 0,
             newest: None,
         }
@@ -150,6 +152,32 @@ impl Host {
     /// Lets true time pass on the host's oscillator.
     pub(crate) fn advance_to(&mut self, at: Timestamp<True>) {
         self.oscillator.advance_to(at);
+    }
+
+    /// Stands still from now on.
+    pub(crate) fn fall_asleep(&mut self) {
+        self.oscillator.stop();
+        self.sleeps = true;
+    }
+
+    /// Goes on after a disruption, and is told of it.
+    pub(crate) fn wake_up(&mut self, from: &Disruption) {
+        self.sleeps = false;
+        self.oscillator.go_on(from.ppm * 1e-6);
+        let missed_s = from.lasts_s + from.clock_gains_s;
+        self.clock.step(Duration::from_secs_f64(missed_s));
+        let now = self.oscillator.read();
+        if from.moved {
+            self.discipline.restart_elsewhere(now);
+        } else {
+            self.discipline.restart(now);
+        }
+        for source in &mut self.sources {
+            if let Some(client) = &mut source.client {
+                client.restart(now);
+            }
+        }
+        self.carry_out();
     }
 
     /// What the clock shows and says of itself at `at` (now).
@@ -191,6 +219,9 @@ impl Host {
 
     /// When the host next wants to be woken.
     pub(crate) fn next_wake(&self) -> Option<Timestamp<True>> {
+        if self.sleeps {
+            return None;
+        }
         let clients = self.sources.iter().filter_map(|s| s.client.as_ref());
         let timers = clients.filter_map(Client::next_timeout);
         let next: Timestamp<Raw> = timers
@@ -203,6 +234,9 @@ impl Host {
 
     /// Does what is due now; returns the requests that leave.
     pub(crate) fn wake(&mut self) -> Vec<Departure> {
+        if self.sleeps {
+            return Vec::new();
+        }
         let now = self.oscillator.read();
         while self.restarts.pop_if(|at| *at <= now).is_some() {
             self.restart(now);
@@ -249,6 +283,9 @@ impl Host {
 
     /// Takes in a reply that has just arrived from a source.
     pub(crate) fn receive(&mut self, from: usize, payload: &[u8]) -> Vec<Departure> {
+        if self.sleeps {
+            return Vec::new();
+        }
         let now = self.oscillator.read();
         if let Some(source) = self.sources.get_mut(from)
             && let Some(client) = &mut source.client

@@ -29,9 +29,10 @@ mod world;
 pub use plot::plot;
 pub use report::{EventReport, Report, SourceReport};
 pub use scenario::{
-    Attack, ClockScenario, Distribution, ErrorChange, ErrorWander, FrequencyStep, LossBurst,
-    OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError, SensorScenario,
-    SourceScenario, Span, StampScenario, TemperatureScenario, TemperatureStep, Way, WayScenario,
+    Attack, ClockScenario, Disruption, Distribution, ErrorChange, ErrorWander, FrequencyStep,
+    LossBurst, OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError,
+    SensorScenario, SourceScenario, Span, StampScenario, TemperatureScenario, TemperatureStep, Way,
+    WayScenario,
 };
 pub use series::{Selection, Series, SeriesPart};
 pub use world::{run, run_with_series};

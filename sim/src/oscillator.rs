@@ -24,6 +24,8 @@ pub(crate) struct Oscillator {
     /// Rate minus true rate, s/s.
     frequency: f64,
     warmth: Option<Warmth>,
+    /// Does it count nothing, since the host sleeps?
+    stands: bool,
     /// Changes of frequency (s/s) still to come, the next one last.
     steps: Vec<(Timestamp<True>, f64)>,
 }
@@ -56,12 +58,29 @@ impl Oscillator {
             phase: 0.0,
             frequency: scenario.frequency_ppm * 1e-6,
             warmth,
+            stands: false,
             steps,
         }
     }
 
+    /// Counts nothing from now on.
+    pub(crate) fn stop(&mut self) {
+        self.stands = true;
+    }
+
+    /// Counts again, faster than before by `by` (s/s).
+    pub(crate) fn go_on(&mut self, by: f64) {
+        self.stands = false;
+        self.frequency += by;
+    }
+
     /// Lets true time pass; an earlier instant changes nothing.
     pub(crate) fn advance_to(&mut self, at: Timestamp<True>) {
+        if self.stands {
+            self.phase -= (at - self.now).as_secs_f64().max(0.0);
+            self.now = self.now.max(at);
+            return;
+        }
         while let Some((step_at, by)) = self.steps.pop_if(|(step_at, _)| *step_at <= at) {
             self.walk((step_at - self.now).as_secs_f64());
             self.now = step_at.max(self.now);

@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::recorder::Recorder;
 use crate::report::{Report, SourceReport};
 use crate::root_distance::RootDistances;
-use crate::scenario::{Scenario, Way};
+use crate::scenario::{Disruption, Scenario, Way};
 use crate::series::Series;
 use crate::server::SimServer;
 
@@ -33,6 +33,8 @@ struct World {
     sequence: u64,
     /// Sources that come and go, the next one last.
     changes: Vec<Change>,
+    /// Beginnings and ends of disruptions, the next one last.
+    turns: Vec<Turn>,
     root_distances: RootDistances,
 }
 
@@ -42,6 +44,14 @@ struct Change {
     at: Timestamp<True>,
     source: usize,
     comes: bool,
+}
+
+/// The host stops or goes on.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    at: Timestamp<True>,
+    disruption: Disruption,
+    begins: bool,
 }
 
 /// Runs a scenario to its end.
@@ -101,6 +111,7 @@ impl World {
             arrivals: BinaryHeap::new(),
             sequence: 0,
             changes: changes(scenario),
+            turns: turns(scenario),
             root_distances: RootDistances::new(scenario.source.len()),
         }
     }
@@ -108,13 +119,21 @@ impl World {
     fn next_event(&self) -> Option<Timestamp<True>> {
         let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.at);
         let change = self.changes.last().map(|change| change.at);
-        let events = [arrival, change, self.host.next_wake()];
+        let turn = self.turns.last().map(|turn| turn.at);
+        let events = [arrival, change, turn, self.host.next_wake()];
         events.into_iter().flatten().min()
     }
 
     /// Does what happens at `at`, the time of the next event.
     fn step(&mut self, at: Timestamp<True>) {
         self.host.advance_to(at);
+        while let Some(turn) = self.turns.pop_if(|turn| turn.at <= at) {
+            if turn.begins {
+                self.host.fall_asleep();
+            } else {
+                self.host.wake_up(&turn.disruption);
+            }
+        }
         while let Some(change) = self.changes.pop_if(|change| change.at <= at) {
             if change.comes {
                 self.host.add_source(change.source);
@@ -156,6 +175,10 @@ impl World {
     /// Looks at the clock.
     fn probe(&mut self, at: Timestamp<True>, recorder: &mut Recorder<'_>) {
         self.host.advance_to(at);
+        if self.host.sleeps {
+            // Nobody is there to ask.
+            return;
+        }
         let at_s = at.since_epoch().as_secs_f64();
         let look = self.host.look(at);
         let root_distance_s = self.root_distances.bound_s(at_s, &look);
@@ -215,6 +238,20 @@ impl World {
             .map(|index| report(index).unwrap_or_else(absent))
             .collect()
     }
+}
+
+/// When the host stops and goes on, the first time last.
+fn turns(scenario: &Scenario) -> Vec<Turn> {
+    let both = |disruption: &Disruption| {
+        let (from, until) = disruption.span();
+        let turn = |at, begins| Turn {
+            at,
+            disruption: *disruption,
+            begins,
+        };
+        [turn(until, false), turn(from, true)]
+    };
+    scenario.disruption.iter().rev().flat_map(both).collect()
 }
 
 /// When which sources come and go, the first one last.

@@ -6,11 +6,13 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod disruption;
 mod host;
 mod path;
 mod source;
 mod temperature;
 
+pub use disruption::Disruption;
 pub use host::{ClockScenario, FrequencyStep, OscillatorScenario, StampScenario};
 pub use path::{Attack, Distribution, LossBurst, PathScenario, RouteChange, Way, WayScenario};
 pub use source::{ErrorChange, ErrorWander, SourceScenario};
@@ -48,6 +50,8 @@ pub struct Scenario {
     pub stamps: StampScenario,
     /// When nothing gets through to any server.
     pub outage: Vec<Span>,
+    /// When the host sleeps, or is moved; in order.
+    pub disruption: Vec<Disruption>,
     /// The servers that it asks.
     pub source: Vec<SourceScenario>,
 }
@@ -67,6 +71,7 @@ impl Default for Scenario {
             clock: ClockScenario::default(),
             stamps: StampScenario::default(),
             outage: Vec::new(),
+            disruption: Vec::new(),
             source: Vec::new(),
         }
     }
@@ -151,6 +156,7 @@ impl Scenario {
         for outage in &self.outage {
             outage.check("outage.until_s")?;
         }
+        disruption::check(&self.disruption)?;
         for source in &self.source {
             source.check()?;
         }
