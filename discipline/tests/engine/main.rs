@@ -2,6 +2,7 @@
 
 mod bench;
 mod bound;
+mod disruption;
 mod fresh;
 mod holdover;
 mod selection;
