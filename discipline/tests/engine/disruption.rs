@@ -1,6 +1,6 @@
 //! What is different after the host slept or was moved.
 
-use clockwright_discipline::SourceId;
+use clockwright_discipline::{Leap, Sample, SourceId};
 use clockwright_timebase::{Duration, Poll};
 
 use super::bench::{Bench, NEVER, ms, step};
@@ -59,9 +59,16 @@ fn after_a_move_the_frequency_is_that_of_any_crystal_and_after_sleep_as_it_was()
 fn after_a_disruption_sources_are_asked_as_often_as_they_may_be() {
     let mut bench = Bench::new(ms(0), NEVER);
     bench.add(1);
-    for _ in 0..60 {
-        bench.rounds(1, &[(1, Duration::from_micros(30))]);
-        bench.rounds(1, &[(1, Duration::from_micros(-30))]);
+    // So far away that its noise is not noticed.
+    for round in 0..120 {
+        bench.pass(Duration::from_secs(1));
+        let error = Duration::from_micros(if round % 2 == 0 { 30 } else { -30 });
+        let near = bench.sample(error, Leap::None);
+        let far = Sample {
+            delay: Duration::from_millis(200),
+            ..near
+        };
+        bench.hand_in(1, &far);
     }
     assert!(
         bench

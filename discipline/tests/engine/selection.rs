@@ -150,7 +150,8 @@ fn hops(delay_us: impl Fn(u64, u32) -> i64) -> (u32, Option<SourceId>) {
             bench.hand_in(id, &sample);
         }
         let now = bench.status().selected;
-        hops += u32::from(selected.is_some() && now != selected);
+        // While the floors of round trips are being learnt, one of two may be clearly closer.
+        hops += u32::from(round > 100 && now != selected);
         selected = now;
     }
     (hops, selected)
@@ -242,17 +243,21 @@ fn what_a_liar_has_added_is_not_kept() {
 #[test]
 fn a_source_that_begins_to_smear_is_named_and_left_out_while_it_still_agrees() {
     let mut bench = bench_of(3);
-    let honest = [(1, ms(0)), (2, us(10)), (3, us(-10))];
-    bench.rounds(100, &honest);
-    let mut named_at = None;
-    for second in 1..=900 {
-        bench.rounds(1, &honest[..2]);
-        // 1/86400 slower.
-        let late = Duration::from_secs_f64(-10e-6 - f64::from(second) / 86_400.0);
-        // It is 40 ms away, so that for half an hour its root distance explains all of it.
+    // The third one is 40 ms away, so that for half an hour its root distance explains all of it.
+    let say = |bench: &mut Bench, late: Duration| {
+        bench.rounds(1, &[(1, ms(0)), (2, us(10))]);
         let mut sample = bench.sample(late, Leap::None);
         sample.delay = ms(40);
         bench.hand_in(3, &sample);
+    };
+    for _ in 0..100 {
+        say(&mut bench, us(-10));
+    }
+    let mut named_at = None;
+    for second in 1..=900 {
+        // 1/86400 slower.
+        let late = Duration::from_secs_f64(-10e-6 - f64::from(second) / 86_400.0);
+        say(&mut bench, late);
         if bench.reason(3).starts_with("smears a leap second") {
             named_at = named_at.or(Some(second));
         } else {
