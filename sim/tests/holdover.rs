@@ -108,7 +108,7 @@ fn half_an_hour_alone_is_as_good_as_a_perfect_estimator_would_make_it() {
 /// the next half hour: the frequency is known from a longer memory than that of the filter.
 #[test]
 fn white_noise_of_frequency_is_averaged_for_as_long_as_it_deserves() {
-    for (case, white, limit_s) in [(IDEAL, 1e-9, 0.57e-6), (LAN, 1e-9, 2.2e-6)] {
+    for (case, white, limit_s) in [(IDEAL, 1e-9, 0.6e-6), (LAN, 1e-9, 2.2e-6)] {
         let case = Case {
             wander: 1e-11,
             ..case

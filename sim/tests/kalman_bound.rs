@@ -62,7 +62,7 @@ fn assert_near_the_bound(limit: f64, change: impl Fn(&mut Scenario)) {
                 let what = format!("jitter {jitter_s}, wander {wander}, poll {poll}: {found:.3?}");
                 assert!(median(found.clone()) < limit, "{what}");
                 // Few averaging times fit into a run at short intervals: one seed may be lucky or not.
-                let bounds = 0.6..limit + 0.3;
+                let bounds = 0.6..limit + 0.5;
                 assert!(found.iter().all(|ratio| bounds.contains(ratio)), "{what}");
             }
         }
