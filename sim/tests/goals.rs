@@ -4,7 +4,7 @@
 //! are kept.
 
 use clockwright_discipline::Covariance;
-use clockwright_sim::{Report, Scenario, run};
+use clockwright_sim::{Distribution, Report, Scenario, StampScenario, run};
 
 fn scenario(text: &str) -> Scenario {
     Scenario::parse(text).expect("the scenarios that come with the project are valid")
@@ -27,6 +27,72 @@ fn median(scenario: &Scenario, of: impl Fn(&Report) -> f64) -> f64 {
 
 fn rms_s(text: &str) -> f64 {
     median(&scenario(text), |report| report.rms_s)
+}
+
+/// All combinations of jitter (s), wander (s/s per √s) and poll (log2 s).
+fn ideal() -> impl Iterator<Item = (f64, f64, i8)> {
+    let jitters = [10e-9, 50e-9].into_iter();
+    jitters.flat_map(|jitter_s| {
+        let wanders = [1e-10, 1e-9].into_iter();
+        wanders.flat_map(move |wander| [-4, -2, 0, 4].map(|poll| (jitter_s, wander, poll)))
+    })
+}
+
+/// RMS true error as a multiple of the Kalman limit, for those that are above `most`.
+fn above(most: f64, stamps: &StampScenario) -> Vec<String> {
+    let mut beyond = Vec::new();
+    for (jitter_s, wander, poll) in ideal() {
+        let interval_s = f64::from(poll).exp2();
+        let mut scenario = scenario(include_str!("../scenarios/ideal-10ns.toml"));
+        scenario.duration_s = 4800.0 * interval_s.max(0.25);
+        scenario.settle_s = scenario.duration_s / 4.0;
+        scenario.probe_s = 0.131 * interval_s;
+        scenario.oscillator.wander = wander;
+        scenario.stamps = stamps.clone();
+        scenario.source[0].path.jitter_s = jitter_s;
+        scenario.source[0].path.distribution = Distribution::Normal;
+        scenario.source[0].poll_min = poll;
+        scenario.source[0].poll_max = poll;
+        let ratio = median(&scenario, |report| {
+            let limit_s = report.kalman_limit_s.expect("one source, noise and wander");
+            report.rms_s / limit_s
+        });
+        if ratio > most {
+            beyond.push(format!(
+                "jitter {jitter_s:e}, wander {wander:e}, poll {interval_s} s: {ratio:.3}"
+            ));
+        }
+    }
+    beyond
+}
+
+#[test]
+fn ideal_stamps_are_within_a_quarter_of_the_kalman_limit() {
+    let beyond = above(1.25, &StampScenario::default());
+    assert!(beyond.is_empty(), "beyond 1.25 x the limit: {beyond:#?}");
+}
+
+#[test]
+fn stamps_through_phc_reads_are_within_two_fifths_of_the_limit_that_counts_them() {
+    let stamps = StampScenario {
+        read_s: 1e-6,
+        read_noise_s: 100e-9,
+        read_asymmetry: 0.0,
+    };
+    let beyond = above(1.4, &stamps);
+    assert!(beyond.is_empty(), "beyond 1.4 x the limit: {beyond:#?}");
+}
+
+#[test]
+fn a_lan_at_default_poll_is_below_3_us() {
+    let rms_s = rms_s(include_str!("../scenarios/lan-default-poll.toml"));
+    assert!(rms_s < 3e-6, "{rms_s:e}");
+}
+
+#[test]
+fn four_servers_of_the_internet_at_default_poll_are_below_100_us() {
+    let rms_s = rms_s(include_str!("../scenarios/internet.toml"));
+    assert!(rms_s < 100e-6, "{rms_s:e}");
 }
 
 #[test]
@@ -52,6 +118,26 @@ fn every_row_of_the_design_is_better_than_the_best_peer() {
 fn half_of_the_packets_queued_leaves_100_ns() {
     let rms_s = rms_s(include_str!("../scenarios/congestion-50.toml"));
     assert!(rms_s < 100e-9, "{rms_s:e}");
+}
+
+#[test]
+fn nine_of_ten_packets_queued_leaves_100_ns() {
+    let rms_s = rms_s(include_str!("../scenarios/congestion-90.toml"));
+    assert!(rms_s < 100e-9, "{rms_s:e}");
+}
+
+#[test]
+fn nine_tenths_of_load_on_one_way_leave_5_us_within_the_bound() {
+    let one_way = scenario(include_str!("../scenarios/one-way-90.toml"));
+    for report in with_seeds(&one_way, 5) {
+        assert!(
+            report.max_s < 5e-6,
+            "seed {}: {:e}",
+            report.seed,
+            report.max_s
+        );
+        assert_eq!(report.bound_violations + report.sample_violations, 0);
+    }
 }
 
 #[test]
