@@ -5,194 +5,43 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
+use clockwright_timebase::{Duration, Raw, Timestamp};
 
-use crate::bound::{DRIFT_SIGMAS, LEAST_DRIFT, age_s};
 use crate::combine::{Part, Together, combine_with};
-use crate::estimate::{SourceEstimate, SourceId};
+use crate::estimate::SourceId;
 use crate::filter::{Prior, Verdict};
 use crate::fresh::Fresh;
 use crate::gains::Gains;
-use crate::leap::{LeapSecond, Leaps};
+use crate::leap::Leaps;
 use crate::learnt::Learnt;
 use crate::memory::Memory;
 use crate::part::{Reason, State};
 use crate::pi::Loop;
 use crate::policy::Selection;
 use crate::poll;
-use crate::sample::{Sample, Upstream};
+use crate::sample::Sample;
 use crate::seam::Seam;
 use crate::source::{Source, SourceOptions};
 use crate::status::{SourceStatus, Status};
-use crate::warmth::{Taken, Warmth};
+use crate::warmth::Warmth;
 
 mod group;
 mod holdover;
 mod joint;
 mod judge;
 mod leaps;
+mod outlook;
 mod temperature;
+mod terms;
+
+pub use outlook::Outlook;
+use outlook::Reference;
+pub use terms::{Action, ClockReading, Config, StepPolicy};
 
 /// Samples between changes of a source's poll interval.
 const POLL_EVERY: u32 = 8;
 /// A clock that may be further off than this is not called synchronised, s.
 const MAX_DISTANCE_S: f64 = 3.0;
-
-/// When the clock may be stepped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepPolicy {
-    /// Only an offset larger than this is stepped.
-    pub above: Duration,
-    /// Only in this many first updates.
-    pub first: u32,
-}
-
-/// How to discipline.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Config {
-    /// When to step.
-    pub step: StepPolicy,
-    /// Fastest removal of an offset, s/s.
-    pub max_slew: f64,
-    /// What is known of the oscillator.
-    pub learnt: Learnt,
-}
-
-/// What the disciplined clock shows at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockReading {
-    /// The instant.
-    pub raw: Timestamp<Raw>,
-    /// What the clock shows.
-    pub clock: Timestamp<Utc>,
-}
-
-impl ClockReading {
-    /// The clock minus the oscillator.
-    fn ahead_of_raw(self) -> Duration {
-        self.clock.since_epoch() - self.raw.since_epoch()
-    }
-}
-
-/// Something to carry out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Action {
-    /// Let the clock run faster than the oscillator by this (s/s).
-    SetFrequency {
-        /// Rate of the clock minus rate of the oscillator, s/s.
-        frequency: f64,
-    },
-    /// Add this to the clock at once.
-    Step {
-        /// What to add.
-        by: Duration,
-    },
-    /// A leap second has come: the count of UTC has jumped.
-    Leap {
-        /// Which.
-        second: LeapSecond,
-        /// Is the clock to be stepped by [`LeapSecond::shift`]? Otherwise somebody else sees to it,
-        /// or it is slewed.
-        step: bool,
-    },
-    /// Poll a source at another interval.
-    SetPoll {
-        /// Which.
-        id: SourceId,
-        /// How often.
-        poll: Poll,
-    },
-}
-
-/// What the clock was last set from; outlives the sources.
-#[derive(Debug, Clone, Copy)]
-struct Reference {
-    estimate: SourceEstimate,
-    selected: SourceId,
-    upstream: Upstream,
-    root_delay_s: f64,
-    distance_s: f64,
-    /// How much further from UTC it may be by a suspect sample of the selected source, s.
-    doubt_s: f64,
-    /// By how much more with each second, s/s.
-    doubt_rate: f64,
-    /// How far the oscillator's frequency may jump at once, s/s.
-    jump: f64,
-    /// By how much sources without a voice have changed the frequency, s/s.
-    pull: f64,
-    /// Has the clock gone on by its long memory since?
-    held: bool,
-}
-
-impl Reference {
-    /// How far UTC may be from the estimate at a later instant, s.
-    fn distance_at(&self, at: Timestamp<Raw>) -> f64 {
-        let age = age_s(at, self.estimate.at);
-        self.doubt_s + self.doubt_rate * age + self.settled_distance_at(at)
-    }
-
-    /// The same, should the suspect sample be wrong.
-    fn settled_distance_at(&self, at: Timestamp<Raw>) -> f64 {
-        let age = age_s(at, self.estimate.at);
-        let more = self.estimate.carried_to(at).offset_sd_s() - self.estimate.offset_sd_s();
-        self.distance_s + DRIFT_SIGMAS * more + (LEAST_DRIFT + self.pull + self.jump) * age
-    }
-}
-
-/// What a discipline knows of its clock at one moment. Without further samples, what it says grows
-/// vaguer with time.
-#[derive(Debug, Clone, Copy)]
-pub struct Outlook {
-    reference: Option<Reference>,
-    /// Is that an orphan?
-    orphan: bool,
-    /// Is no source believed any more?
-    alone: bool,
-    /// What is taken back of what the temperature does.
-    taken: Taken,
-    /// The state without a reference.
-    unset: Status,
-    leaps: Leaps,
-}
-
-impl Outlook {
-    /// The state of the clock, of which `reading` is a reading.
-    pub fn status(&self, reading: ClockReading) -> Status {
-        let Some(reference) = self.reference else {
-            return self.unset;
-        };
-        let reading = self.leaps.reading(reading, Some(&reference.estimate));
-        let reading = reading.compensated(self.taken);
-        let estimate = reference.estimate.carried_to(reading.raw);
-        let offset_s = (estimate.offset - reading.ahead_of_raw()).as_secs_f64();
-        let error_bound_s = offset_s.abs() + reference.distance_at(reading.raw);
-        let root_delay_s = reference.root_delay_s;
-        let synchronized = error_bound_s < MAX_DISTANCE_S;
-        Status {
-            synchronized,
-            stratum: if synchronized {
-                (reference.upstream.stratum + 1).min(16)
-            } else {
-                16
-            },
-            selected: Some(reference.selected),
-            orphan: self.orphan,
-            upstream: reference.upstream,
-            offset_s,
-            offset_sd_s: estimate.offset_sd_s(),
-            frequency: estimate.frequency + self.taken.rate,
-            frequency_sd: estimate.frequency_sd(),
-            wander: estimate.wander,
-            root_delay_s,
-            root_dispersion_s: (error_bound_s - root_delay_s / 2.0).max(0.0),
-            error_bound_s,
-            updated: Some(reference.estimate.at),
-            holdover_s: self
-                .alone
-                .then(|| (reading.raw - reference.estimate.at).as_secs_f64()),
-        }
-    }
-}
 
 /// All sources and the clock they discipline.
 #[derive(Debug)]
