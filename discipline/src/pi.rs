@@ -20,11 +20,10 @@ const HORIZON: f64 = 0.25;
 const SHORTEST_S: f64 = 0.05;
 /// Corrections need not be rarer than updates, nor so slow that applications see them for long.
 const LONGEST_S: f64 = 2.0;
-/// An offset is removed no faster than this (s/s) if the next update does not come before it is gone, or
-/// at least not within [`GENTLE_S`]: where many sources are asked, updates come many times a second, and
-/// nobody gains by a clock that is hurried for so short.
+/// A small offset is removed no faster than this, s/s: where many sources are asked, updates come many
+/// times a second, and nobody gains by a clock that is hurried for so short ...
 const GENTLE: f64 = 40e-6;
-/// How much longer a correction may last for that, s.
+/// ... small being what is gone within this then, s. Larger ones are removed at once.
 const GENTLE_S: f64 = 1.0;
 
 /// A correction lasts at least this many times as long as its end has lately come late, so that
@@ -91,8 +90,8 @@ impl Loop {
         interval_s: f64,
     ) -> Correction {
         self.integral = frequency;
-        let gentle = (offset_s.abs() / GENTLE).min(interval_s.max(GENTLE_S));
-        let unhurried = (HORIZON * interval_s).max(gentle);
+        let gentle = Some(offset_s.abs() / GENTLE).filter(|s| *s <= GENTLE_S);
+        let unhurried = (HORIZON * interval_s).max(gentle.unwrap_or(0.0));
         let unhurried = unhurried.clamp(SHORTEST_S, LONGEST_S);
         let duration = unhurried
             .max(offset_s.abs() / self.max_slew)
