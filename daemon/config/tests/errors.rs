@@ -104,12 +104,41 @@ fn a_wrong_value_says_what_is_allowed() {
     |                ^^^^^
     = expected a poll interval, for example \"64s\""
     );
-    for (text, what) in [
+    all_are_refused(&[
         ("max_delay = \"5\"", "`5` has no unit; the units are"),
         ("max_delay = \"-1s\"", "must be longer than 0s"),
         ("port = 0", "port 0 is not a port"),
         ("port = 65536", "65536 is not between 0 and 65535"),
         ("port = -1", "-1 is not between 0 and 65535"),
+        ("[clock]\nkind = \"systen\"", "did you mean \"system\"?"),
+        ("[clock]\nstep = { first = -1 }", "-1 is not between 0 and"),
+        ("[server]\nlisten = [\"::\"]", "`::` has no port"),
+        (
+            "[server]\nlisten = [\"eth0:123\"]",
+            "`eth0:123` is not an IP address and port",
+        ),
+        (
+            "[server]\nlisten = [\"[::]:1\"]\nallow = [\"10.1.0.0/8\"]",
+            "the network is 10.0.0.0/8",
+        ),
+        (
+            "[server]\nlisten = [\"[::]:1\"]\nlocal = { stratum = 16 }",
+            "stratum 16 is not between 1 and 15",
+        ),
+        (
+            "[state]\ndirectory = \"var\"",
+            "`var` is not an absolute path",
+        ),
+        (
+            "[control]\ngroup = \"a:b\"",
+            "cannot be the name of a group",
+        ),
+    ]);
+}
+
+#[test]
+fn a_loop_and_a_clock_have_their_limits() {
+    all_are_refused(&[
         (
             "[clock]\nmax_slew = \"200000ppm\"",
             "between 0ppm (not included) and 100000ppm",
@@ -138,30 +167,12 @@ fn a_wrong_value_says_what_is_allowed() {
             "[clock]\ngains = { integral = \"0.3\" }",
             "expected a number, found a string",
         ),
-        ("[clock]\nkind = \"systen\"", "did you mean \"system\"?"),
-        ("[clock]\nstep = { first = -1 }", "-1 is not between 0 and"),
-        ("[server]\nlisten = [\"::\"]", "`::` has no port"),
-        (
-            "[server]\nlisten = [\"eth0:123\"]",
-            "`eth0:123` is not an IP address and port",
-        ),
-        (
-            "[server]\nlisten = [\"[::]:1\"]\nallow = [\"10.1.0.0/8\"]",
-            "the network is 10.0.0.0/8",
-        ),
-        (
-            "[server]\nlisten = [\"[::]:1\"]\nlocal = { stratum = 16 }",
-            "stratum 16 is not between 1 and 15",
-        ),
-        (
-            "[state]\ndirectory = \"var\"",
-            "`var` is not an absolute path",
-        ),
-        (
-            "[control]\ngroup = \"a:b\"",
-            "cannot be the name of a group",
-        ),
-    ] {
+    ]);
+}
+
+/// Each text beside a source is refused, with these words among those that say why.
+fn all_are_refused(texts: &[(&str, &str)]) {
+    for (text, what) in texts {
         let shown = refused(&format!("{SOURCE}{text}\n"));
         assert!(shown.contains(what), "{text}: {shown}");
     }
