@@ -85,6 +85,18 @@ impl Congestion {
         }
     }
 
+    /// The clock has moved, or a route, by more than the `excess` (s) of a sample explains. If that
+    /// sample was not a clean one, it may be the route, and nothing that was known of each way holds.
+    pub(crate) fn follow_a_move(&mut self, excess: f64) {
+        if self
+            .one_way
+            .as_ref()
+            .is_some_and(|ways| excess > WAITED * ways.noise_s())
+        {
+            self.one_way = None;
+        }
+    }
+
     /// The noise of a clean exchange's offset as the one-way filter has it, s; 0 if it does not run.
     pub(crate) fn noise_s(&self) -> f64 {
         let learnt = self.one_way.as_ref().filter(|ways| ways.has_learnt());
@@ -130,7 +142,10 @@ impl Congestion {
                 let holds = one_way.holds();
                 let contradicts = holds && self.apart_s > 0.0 && self.apart_s < ACCEPTED_S;
                 let lost = if holds { LOST } else { LOST_AT_FIRST };
-                if variance > lost * surest && !contradicts {
+                // No packet is faster than the floor: the filter began when no clean one had been
+                // seen yet, and takes for a wait on one way what is one on the other.
+                let too_high = !one_way.is_settled() && one_way.floor_s() > least + WAITED * noise;
+                if (variance > lost * surest && !contradicts) || too_high {
                     one_way.begin_again(*bank.state(), least, unknown_s);
                 }
             }
@@ -149,6 +164,11 @@ impl Congestion {
             Some(one_way) => mixed(bank, one_way.state(), self.part(bank)),
             None => *bank,
         }
+    }
+
+    /// Does the one-way filter have a part in the estimate?
+    pub(crate) fn is_heard(&self, bank: &Kalman) -> bool {
+        self.part(bank) > 0.0
     }
 
     /// What of a round trip (s) matters for the asymmetry that the estimate may have. To the one-way

@@ -62,14 +62,21 @@ pub(crate) struct Prior {
     pub(crate) gains: Option<Gains>,
 }
 
+/// The estimate that has taken in the newest exchange before it is complete.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    /// The instant it is of.
+    at: Timestamp<Raw>,
+    state: Kalman,
+    believed: Believed,
+}
+
 /// The filter of one source.
 #[derive(Debug, Clone)]
 pub struct SourceFilter {
     prior: Prior,
     track: Option<Track>,
-    /// The estimate that has taken in the newest exchange before it is complete, and the instant
-    /// it is of.
-    ahead: Option<(Timestamp<Raw>, Kalman)>,
+    ahead: Option<Ahead>,
     level: Level,
     whiteness: Whiteness,
     floor: DelayFloor,
@@ -154,7 +161,7 @@ impl SourceFilter {
                     dt,
                 });
             }
-            Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt, excess)),
+            Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt), trip),
             _ => self.note_innovation(innovation, excess),
         }
         if verdict != Verdict::Suspect {
@@ -170,16 +177,23 @@ impl SourceFilter {
         &mut self,
         aside: Option<Aside>,
         sample: &Sample,
-        (innovation, dt, excess): (f64, f64, f64),
+        (innovation, dt): (f64, f64),
+        trip: RoundTrip,
     ) {
         let Some(track) = &mut self.track else { return };
+        // What is believed from now on is what these two say, whatever their round trips were.
+        let longest = aside
+            .as_ref()
+            .map_or(sample.delay, |aside| aside.sample.delay);
+        self.believed
+            .begin_again(longest.max(sample.delay).as_secs_f64());
         match aside.filter(|aside| aside.tells_frequency(sample, innovation)) {
             Some(aside) => {
                 self.unsettled = aside.frequency(sample, innovation).powi(2);
                 *track = aside.confirmed_by(innovation);
                 track.advance_to(sample.at);
             }
-            None => track.follow_a_move(innovation, dt, excess),
+            None => track.follow_a_move(innovation, dt, trip.excess),
         }
     }
 
@@ -239,8 +253,9 @@ impl SourceFilter {
         if sample.at <= track.at {
             return Verdict::OutOfOrder;
         }
+        let floor = |least| track.congestion.floor_s(least);
         let above = |floor: f64| (sample.delay.as_secs_f64() - floor).max(0.0);
-        let excess = self.floor.floor().map_or(0.0, above);
+        let excess = self.floor.floor().map(floor).map_or(0.0, above);
         let Some(weighed) = fresh.weigh(track.bank.hypothesis(), self.level, excess) else {
             return Verdict::First;
         };
@@ -258,6 +273,8 @@ impl SourceFilter {
                 return Verdict::Suspect;
             };
             self.unsettled = aside.frequency(sample, innovation).powi(2);
+            let longest = aside.sample.delay.max(sample.delay).as_secs_f64();
+            self.believed.begin_again(longest);
             let moved = aside.confirmed_by(innovation);
             (state, innovation) = moved.ahead(sample, weighed.change);
             self.track = Some(moved);
@@ -265,21 +282,39 @@ impl SourceFilter {
             self.doubt = Doubt::default();
             verdict = Verdict::Moved;
         }
-        match (self.prior.gains, &self.track) {
-            (Some(gains), Some(track)) => {
-                let dt = (sample.at - track.at).as_secs_f64();
-                gains.update(&mut state, innovation, dt, weighed.variance);
-            }
-            _ => state.update(innovation, weighed.variance),
+        let Some(track) = &self.track else {
+            return verdict;
+        };
+        // To look at each way by itself takes both of them. What the bank would make of this exchange
+        // is what the one-way filter knows better.
+        if track.congestion.is_heard(track.bank.state()) {
+            return verdict;
         }
-        self.ahead = Some((sample.at, state));
+        let before = state.covariance;
+        let dt = (sample.at - track.at).as_secs_f64();
+        match self.prior.gains {
+            Some(gains) => gains.update(&mut state, innovation, dt, weighed.variance),
+            None => state.update(innovation, weighed.variance),
+        }
+        // The usual round trip stands for a guess as far as that is not believed.
+        let delay = sample.delay.as_secs_f64() - 2.0 * weighed.change;
+        let mut believed = self.believed;
+        believed.take(delay, dt, (before, state.covariance), 0.0);
+        self.ahead = Some(Ahead {
+            at: sample.at,
+            state,
+            believed,
+        });
         verdict
     }
 
     /// The estimate as of the newest sample.
     pub fn estimate(&self) -> Option<SourceEstimate> {
         let track = self.track.as_ref()?;
-        let (at, state) = self.ahead.unwrap_or((track.at, track.state()));
+        let (at, state) = match &self.ahead {
+            Some(ahead) => (ahead.at, ahead.state),
+            None => (track.at, track.state()),
+        };
         Some(SourceEstimate {
             at,
             offset: track.origin + Duration::from_secs_f64(state.phase),
@@ -328,7 +363,14 @@ impl SourceFilter {
         let upstream = self.upstream();
         let age = age_s(at, self.last?.at);
         let recent = self.floor.recent()?;
-        let delay = recent.max(self.believed.delay_s().unwrap_or(recent));
+        let ahead = self.ahead.and_then(|ahead| ahead.believed.delay_s());
+        let believed = self
+            .believed
+            .delay_s()
+            .into_iter()
+            .chain(ahead)
+            .reduce(f64::max);
+        let delay = recent.max(believed.unwrap_or(recent));
         let against = self.contradicted_s(&newest, recent);
         Some(
             delay / 2.0

@@ -213,6 +213,8 @@ impl Track {
             frequency: frequency * frequency,
         };
         self.doubt(more);
+        // The round trip is not what it was, either: the floors of both ways may be others.
+        self.congestion.follow_a_move(excess);
     }
 
     /// Makes what is believed as uncertain as said, in addition.
