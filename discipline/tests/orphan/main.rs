@@ -182,7 +182,7 @@ fn two_that_lose_their_sources_do_not_count_up_to_the_orphans() {
     group.servers[0].sleep(group.now);
     group.pass(minutes(30));
     let strata = group.strata();
-    assert!(strata.iter().all(|stratum| *stratum <= 5), "{strata:?}");
+    assert!(strata.iter().all(|stratum| *stratum <= 6), "{strata:?}");
     // All forget.
     for server in &mut group.servers {
         server.sleep(group.now);
