@@ -261,7 +261,7 @@ fn check_shows_every_problem_at_its_place() {
     | iburts = true
     | ^^^^^^
     = did you mean `iburst`?
-    = allowed keys: server, pool, phc, pps, sock, shm, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, offset, delay, timescale, edge, lock, refid, stratum, precision, filter, max_dispersion, group
+    = allowed keys: server, pool, phc, pps, sock, shm, port, nts, interleaved, iburst, poll, ports, max_delay, pool_size, prefer, trust, require, noselect, offset, delay, timescale, edge, lock, refid, stratum, precision, filter, max_dispersion, group
 {file}:4:16: a poll interval is a power of two of seconds; near it are 32s and 64s
     | poll = {{ min = \"60s\" }}
     |                ^^^^^
