@@ -85,14 +85,14 @@ impl Congestion {
         }
     }
 
-    /// The clock has moved, or a route, by more than the `excess` (s) of a sample explains. If that
-    /// sample was not a clean one, it may be the route, and nothing that was known of each way holds.
-    pub(crate) fn follow_a_move(&mut self, excess: f64) {
-        if self
-            .one_way
-            .as_ref()
-            .is_some_and(|ways| excess > WAITED * ways.noise_s())
-        {
+    /// The clock has moved, or a route, as a sample shows that was off by `innovation` (s), and whose
+    /// round trip lay `excess` (s) above the floor. If it was not a clean one, it may have been the
+    /// route; if that was on both ways, nothing that was known of each holds. On one way it is half
+    /// of the excess, and then the other way tells.
+    pub(crate) fn follow_a_move(&mut self, innovation: f64, excess: f64) {
+        let beyond = innovation.abs() - excess / 2.0;
+        let other_routes = |ways: &OneWay| excess.min(beyond) > WAITED * ways.noise_s();
+        if self.one_way.as_ref().is_some_and(other_routes) {
             self.one_way = None;
         }
     }
@@ -144,6 +144,7 @@ impl Congestion {
                 let lost = if holds { LOST } else { LOST_AT_FIRST };
                 // No packet is faster than the floor: the filter began when no clean one had been
                 // seen yet, and takes for a wait on one way what is one on the other.
+                let noise = one_way.noise_s();
                 let too_high = !one_way.is_settled() && one_way.floor_s() > least + WAITED * noise;
                 if (variance > lost * surest && !contradicts) || too_high {
                     one_way.begin_again(*bank.state(), least, unknown_s);

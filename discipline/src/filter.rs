@@ -161,7 +161,7 @@ impl SourceFilter {
                     dt,
                 });
             }
-            Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt), trip),
+            Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt, excess)),
             _ => self.note_innovation(innovation, excess),
         }
         if verdict != Verdict::Suspect {
@@ -177,8 +177,7 @@ impl SourceFilter {
         &mut self,
         aside: Option<Aside>,
         sample: &Sample,
-        (innovation, dt): (f64, f64),
-        trip: RoundTrip,
+        (innovation, dt, excess): (f64, f64, f64),
     ) {
         let Some(track) = &mut self.track else { return };
         // What is believed from now on is what these two say, whatever their round trips were.
@@ -193,7 +192,10 @@ impl SourceFilter {
                 *track = aside.confirmed_by(innovation);
                 track.advance_to(sample.at);
             }
-            None => track.follow_a_move(innovation, dt, trip.excess),
+            None => {
+                track.follow_a_move(innovation, dt, excess);
+                track.congestion.follow_a_move(innovation, excess);
+            }
         }
     }
 

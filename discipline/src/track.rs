@@ -80,6 +80,7 @@ impl Aside {
         } = self;
         let most = self.innovation.abs().max(innovation.abs());
         track.follow_a_move(most, self.dt, trip.excess);
+        track.congestion.follow_a_move(self.innovation, trip.excess);
         track.take(&sample, trip, None);
         track
     }
@@ -213,8 +214,6 @@ impl Track {
             frequency: frequency * frequency,
         };
         self.doubt(more);
-        // The round trip is not what it was, either: the floors of both ways may be others.
-        self.congestion.follow_a_move(excess);
     }
 
     /// Makes what is believed as uncertain as said, in addition.
