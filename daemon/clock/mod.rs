@@ -110,6 +110,10 @@ pub trait Clock {
         0.0
     }
 
+    /// The host's oscillator has lost count of time, as it does in sleep: a clock with an oscillator of
+    /// its own is compared with it anew.
+    fn restart(&mut self) {}
+
     /// What it shows minus the truth, where the truth is known.
     fn true_error(&self) -> Option<Duration> {
         None

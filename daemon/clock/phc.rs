@@ -180,6 +180,11 @@ impl Clock for Hardware {
         self.steered.borrow().rate()
     }
 
+    fn restart(&mut self) {
+        // One that cannot be read now says so with the next reading.
+        let _ = self.steered.borrow_mut().tracked_mut().restart();
+    }
+
     fn stamps_packets(&self) -> bool {
         // The kernel stamps by the system clock, and the stamps of the NIC pass through a tracker
         // that knows when its clock was set.

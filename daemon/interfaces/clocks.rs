@@ -81,6 +81,15 @@ impl Clocks {
         }
     }
 
+    /// The host's oscillator has lost count of time: where the clocks stand against it is found anew,
+    /// and what they stamped before `now` is of no use.
+    pub(super) fn restart(&mut self, now: Timestamp<Raw>) {
+        for clock in self.by_path.values_mut() {
+            clock.restart(now);
+        }
+        self.readings = self.readings.wrapping_add(1);
+    }
+
     /// This process has set the clock at `path`, which the next reading will find.
     pub(super) fn was_set(&mut self, path: &Path) {
         if let Some(clock) = self.by_path.get_mut(path) {
@@ -129,6 +138,13 @@ impl HardwareClock {
         match Tracked::open(&Selector::Path(path.to_owned())) {
             Ok(tracked) => self.tracked = Some(tracked),
             Err(error) => self.failed(path, &error, now, notices),
+        }
+    }
+
+    fn restart(&mut self, now: Timestamp<Raw>) {
+        self.set = Some(now);
+        if let Some(tracked) = &mut self.tracked {
+            tracked.tracker_mut().restart();
         }
     }
 
@@ -200,5 +216,27 @@ impl HardwareClock {
             });
         }
         self.fault = Some((why, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stamped_before_the_oscillator_lost_count_is_of_no_use() {
+        let at = |secs| Timestamp::from_timespec(secs, 0);
+        let path = Path::new("/dev/ptp4000000");
+        let mut clocks = Clocks::default();
+        clocks.add(path, at(1), &mut Vec::new());
+        let stamp = Timestamp::from_timespec(1_700_000_000, 0);
+        let converted = |clocks: &Clocks, sent| clocks.instant_of(path, stamp, at(sent));
+        assert_eq!(converted(&clocks, 5), Err(Fallback::ClockUnreadable));
+        let before = clocks.readings();
+        clocks.restart(at(10));
+        assert_ne!(clocks.readings(), before);
+        assert_eq!(converted(&clocks, 5), Err(Fallback::ClockSet));
+        assert_eq!(converted(&clocks, 11), Err(Fallback::ClockUnreadable));
+        assert_eq!(clocks.get(path).unwrap().times_set, 0);
     }
 }

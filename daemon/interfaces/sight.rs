@@ -112,9 +112,11 @@ impl Interfaces {
         }
         let clock = self.clocks.get(path)?;
         let tracker = clock.tracked()?.tracker();
-        let same = before.clocks.iter().find(|seen| {
-            seen.path == *path && seen.tracker.status().readings == tracker.status().readings
-        });
+        let newest = |tracker: &Tracker| (tracker.status().readings, tracker.last_reading());
+        let same = before
+            .clocks
+            .iter()
+            .find(|seen| seen.path == *path && newest(&seen.tracker) == newest(tracker));
         clocks.push(SeenClock {
             path: Arc::clone(path),
             tracker: same.map_or_else(

@@ -254,6 +254,12 @@ impl Interfaces {
         self.clocks.was_set(path);
     }
 
+    /// The host's oscillator has lost count of time, as it does in sleep: nothing is known any more
+    /// of where the NICs' clocks stand against it, until they are read again.
+    pub fn restart_clocks(&mut self, now: Timestamp<Raw>) {
+        self.clocks.restart(now);
+    }
+
     /// The interface's name, for messages.
     pub fn name(&self, interface: u32) -> Option<&str> {
         self.known

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use clockwright_sys::adjust::KernelLeap;
+use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::{debug, info, warn};
 
@@ -15,6 +16,8 @@ use crate::output::si::signed;
 
 /// Less than this is no setting of the clock: programs also "set" it to what it shows.
 const LEAST_SETTING: Duration = Duration::from_micros(10);
+/// Another program that steers the clock is told of for this long after it was last noticed.
+const RIVALRY: Duration = Duration::from_secs(3_600);
 /// The last ones are kept, for those who ask.
 const KEPT: usize = 8;
 
@@ -26,6 +29,8 @@ pub(super) struct Past {
     count: u64,
     /// What another program was last found to have done to the clock, and who it may have been.
     rival: Option<String>,
+    /// When it was last found to have done anything.
+    rivalled: Option<Timestamp<Raw>>,
 }
 
 impl Past {
@@ -54,9 +59,11 @@ impl Past {
             .collect()
     }
 
-    /// What another program was last found to have done to the clock.
-    pub(super) fn rival(&self) -> Option<&str> {
-        self.rival.as_deref()
+    /// What another program was last found to have done to the clock; nothing, where none was
+    /// noticed for an hour.
+    pub(super) fn rival(&self, now: Timestamp<Raw>) -> Option<&str> {
+        let lately = self.rivalled.is_some_and(|at| now - at <= RIVALRY);
+        self.rival.as_deref().filter(|_| lately)
     }
 }
 
@@ -71,6 +78,7 @@ impl Daemon {
                     slept.as_secs_f64()
                 );
                 self.past.note(DisruptionKind::Suspended, Some(slept), now);
+                self.restart_trackers();
                 self.start_afresh(now);
             }
             Disruption::Moved => {
@@ -79,6 +87,7 @@ impl Daemon {
                      a snapshot: starting afresh"
                 );
                 self.past.note(DisruptionKind::Moved, None, now);
+                self.restart_trackers();
                 self.discipline.restart_elsewhere(now);
             }
             Disruption::Set(_) if self.own_steps > 0 => {
@@ -134,6 +143,14 @@ impl Daemon {
         (by - expected).abs() < Duration::from_millis(100)
     }
 
+    /// The oscillator stood still while the clocks of NICs went on, or is another one.
+    fn restart_trackers(&mut self) {
+        self.instruments.interfaces.restart_clocks(raw_now());
+        self.refclocks.restart_trackers();
+        self.followers.restart_trackers();
+        self.clock.restart();
+    }
+
     pub(super) fn start_afresh(&mut self, now: Timestamp<Raw>) {
         self.discipline.restart(now);
         self.carry_out();
@@ -147,6 +164,7 @@ impl Daemon {
         };
         self.set_frequency(interference.set);
         let now = self.clock.timescale().now();
+        self.past.rivalled = Some(now);
         // Looking for who it was takes milliseconds: not each time.
         let Some(leave) = self.limiter.leave("rival", now) else {
             return;
@@ -208,5 +226,20 @@ mod tests {
         assert_eq!(report[0].kind, DisruptionKind::Moved);
         assert!((report[0].age_s - 1.0).abs() < 1e-9 && report[0].by_s.is_none());
         assert!((report[1].age_s - 12.0).abs() < 1e-9 && report[1].by_s == Some(19.0));
+    }
+
+    #[test]
+    fn another_program_that_does_nothing_for_an_hour_is_told_of_no_more() {
+        let at = |secs: i64| Timestamp::EPOCH + Duration::from_secs(secs);
+        let mut past = Past {
+            rival: Some("ntpd".to_owned()),
+            rivalled: Some(at(100)),
+            ..Past::default()
+        };
+        assert_eq!(past.rival(at(3_700)), Some("ntpd"));
+        assert_eq!(past.rival(at(3_701)), None);
+        past.rivalled = Some(at(3_701));
+        assert_eq!(past.rival(at(7_000)), Some("ntpd"));
+        assert_eq!(Past::default().rival(at(0)), None);
     }
 }

@@ -258,6 +258,18 @@ impl Followers {
             .extend(added.map(|config| Follower::new(config, now)));
     }
 
+    /// The host's oscillator has lost count of time: where the clocks stand against it is found anew,
+    /// and no other program is blamed for the difference.
+    pub(super) fn restart_trackers(&mut self) {
+        let now = raw_now();
+        for follower in &mut self.list {
+            if let Some(open) = &mut follower.open {
+                open.clock.tracked_mut().tracker_mut().restart();
+                follower.due = now;
+            }
+        }
+    }
+
     /// Ends the corrections under way.
     pub(super) fn stop(&mut self) {
         self.list.iter_mut().for_each(Follower::stop);

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::daemon::Daemon;
 use super::standing::{of_unauthenticated, role_of};
 use super::view::{blank, names_of, state_of};
+use super::watch::Disruption;
 use crate::clock::shown_at;
 use crate::config::{Config, RefclockChanges, RefclockConfig, RefclockDevice, SourceLabel};
 use crate::control::{KindReport, LeapReport, SourceReport, SourceState};
@@ -80,6 +81,13 @@ impl Refclocks {
     pub(super) fn restart(&mut self) {
         for one in &mut self.list {
             one.clock.restart();
+        }
+    }
+
+    /// The oscillator has lost count of time, against which PTP hardware clocks are tracked.
+    pub(super) fn restart_trackers(&mut self) {
+        for one in &mut self.list {
+            one.clock.restart_tracker();
         }
     }
 }
@@ -230,11 +238,10 @@ impl Daemon {
                 }
             }
             News::Moved => {
-                warn!("{name}: this virtual machine was moved to another host: starting afresh");
-                self.start_afresh(now);
-                self.sources.restart(now);
-                self.refclocks.restart();
-                self.carry_out();
+                // Who watches for moves has most likely noticed, too: it is one move.
+                if !self.was_moved() {
+                    self.handle_disruption(Disruption::Moved);
+                }
             }
         }
     }

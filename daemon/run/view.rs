@@ -97,7 +97,7 @@ impl Daemon {
             steps: self.counts.steps,
             disruptions: self.past.count(),
             last_disruptions: self.past.report(reading.raw),
-            other_steerer: self.past.rival().map(str::to_owned),
+            other_steerer: self.past.rival(reading.raw).map(str::to_owned),
             sources: count(|_| true),
             sources_reachable: self.sources_reachable(),
             sources_used: count(|state| {

@@ -74,6 +74,19 @@ impl Tracked {
         }
     }
 
+    /// As [`Tracker::restart`], but with a reading taken at once, so that the clock's time is known
+    /// all along. Where it cannot be read, everything stays, and the next reading will show a jump.
+    ///
+    /// # Errors
+    /// Those of [`Clock::read`].
+    pub fn restart(&mut self) -> Result<(), PhcError> {
+        let reading = self.clock.read()?;
+        self.tracker.restart();
+        self.tracker.take(&reading);
+        self.newest = Some(reading);
+        Ok(())
+    }
+
     /// The newest reading, as it was read.
     pub fn newest(&self) -> Option<&Reading> {
         self.newest.as_ref()

@@ -124,6 +124,15 @@ impl Tracker {
         }
     }
 
+    /// The local timescale has lost count of time, as an oscillator does while its host sleeps and
+    /// the clock goes on: where the clock stands against it is forgotten, and no reading before the
+    /// next one counts. How the clock runs and how well it can be read are believed as far as after a
+    /// jump.
+    pub fn restart(&mut self) {
+        self.knots.clear();
+        self.last_reading = None;
+    }
+
     /// When a stamp was taken; `None` before the first reading.
     ///
     /// Between two readings, both are used; after the last and before the first one remembered the

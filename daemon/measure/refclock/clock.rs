@@ -22,6 +22,13 @@ impl Hardware {
         Self { name, open: None }
     }
 
+    /// The host's oscillator has lost count of time: that it was set by so much against it is no news.
+    pub(super) fn restart_tracker(&mut self) {
+        if let Some(tracked) = &mut self.open {
+            tracked.tracker_mut().restart();
+        }
+    }
+
     /// Reads the clock once.
     pub(super) fn read(
         &mut self,

@@ -221,11 +221,21 @@ impl Refclock {
     pub fn restart(&mut self) {
         self.points.clear();
         match &mut self.device {
-            // Its own oscillator is not the host's.
+            // It does not stamp by the system clock.
             Device::Phc(_) => {}
             Device::Pulse(pulses) => pulses.restart(),
             Device::Sock(sock) => sock.restart(),
             Device::Shm(shm) => shm.restart(),
+        }
+    }
+
+    /// Finds anew where a PTP hardware clock stands against the host's oscillator, which has lost count
+    /// of time while the clock went on.
+    pub fn restart_tracker(&mut self) {
+        match &mut self.device {
+            Device::Phc(hardware) => hardware.restart_tracker(),
+            Device::Pulse(pulses) => pulses.restart_tracker(),
+            Device::Sock(_) | Device::Shm(_) => {}
         }
     }
 

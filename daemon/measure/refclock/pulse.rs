@@ -34,6 +34,8 @@ pub(super) struct Pulses {
     open: Option<Stamped>,
     /// Was the system clock set since the last look?
     clock_was_set: bool,
+    /// Has the host's oscillator lost count of time since the last look?
+    lost_count: bool,
 }
 
 /// By whom pulses are stamped.
@@ -52,12 +54,19 @@ impl Pulses {
             path,
             open: None,
             clock_was_set: false,
+            lost_count: false,
         }
     }
 
     /// The system clock was set, which the kernel stamps by: the next pulse found may be of before.
     pub(super) fn restart(&mut self) {
         self.clock_was_set = true;
+    }
+
+    /// The host's oscillator has lost count of time, against which a clock is tracked that stamps
+    /// pulses: the next ones found may be of before.
+    pub(super) fn restart_tracker(&mut self) {
+        self.lost_count = true;
     }
 
     /// Has it opened anew. A clock that stamped events for us stamps no more.
@@ -79,6 +88,7 @@ impl Pulses {
         tally: &mut Tally,
     ) -> Result<Found, String> {
         let clock_was_set = std::mem::take(&mut self.clock_was_set);
+        let lost_count = std::mem::take(&mut self.lost_count);
         let mut stamped = match self.open.take() {
             Some(open) => open,
             None => open(&self.path, settings.edge)?,
@@ -95,6 +105,11 @@ impl Pulses {
                 } else {
                     pulses
                 }
+            }
+            Stamped::ByClock(tracked) if lost_count => {
+                tracked.tracker_mut().restart();
+                by_clock(tracked, clock)?;
+                Vec::new()
             }
             Stamped::ByClock(tracked) => by_clock(tracked, clock)?,
         };

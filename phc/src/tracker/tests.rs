@@ -355,6 +355,36 @@ fn a_step_is_told_and_changes_no_frequency() {
     }
 }
 
+/// The host slept: its oscillator did not count, the clock went on.
+#[test]
+fn sleep_of_the_host_is_no_jump_of_the_clock_after_a_restart() {
+    let (mut world, mut tracker) = (World::new(20e-6, 1e-10), Tracker::new());
+    run(&mut world, &mut tracker, (1.0, 1e-3, 200), World::precise);
+    let before = tracker.status();
+    world.offset += Duration::from_secs(3_600);
+    world.pass(0.1);
+    let mut unaware = tracker.clone();
+    assert!(matches!(
+        unaware.take(&world.precise()),
+        Taken::Jumped { .. }
+    ));
+    tracker.restart();
+    assert_eq!(tracker.instant_of(world.phc()), None);
+    assert_eq!(
+        (tracker.last_reading(), tracker.time_at(world.raw)),
+        (None, None)
+    );
+    assert_eq!(tracker.take(&world.precise()), Taken::Started);
+    assert!(tracker.is_unsettled());
+    let after = tracker.status();
+    assert_eq!((after.jumps, after.readings), (0, before.readings + 1));
+    assert!((after.frequency_ppm - before.frequency_ppm).abs() < 1e-9);
+    world.pass(5e-3);
+    assert_eq!(tracker.take(&world.precise()), Taken::Good);
+    let errors = run(&mut world, &mut tracker, (1.0, 1e-3, 20), World::precise);
+    assert!(errors.rms() < 3e-9, "{:e}", errors.rms());
+}
+
 #[test]
 fn noise_is_no_jump() {
     let (mut world, mut tracker) = (World::new(5e-6, 1e-9), Tracker::new());
