@@ -99,9 +99,6 @@ impl Helm for Simulated {
 mod tests {
     use super::*;
 
-    /// How far the truth may move while a test looks at it.
-    const SOON: f64 = 5e-3;
-
     fn error_s(clock: &Simulated) -> f64 {
         clock.true_error().unwrap().as_secs_f64()
     }
@@ -114,13 +111,16 @@ mod tests {
 
     #[test]
     fn a_fast_oscillator_makes_it_gain_and_steering_holds_it() {
+        // However busy this machine is, the clock was made and looked at between these instants.
+        let earliest = clock::raw_now();
         let mut clock = Simulated::new(Duration::ZERO, 0.5);
         let start = clock::raw_now();
         while clock::raw_now() - start < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
         let gained = error_s(&clock);
-        assert!((0.01..0.01 + SOON).contains(&gained), "{gained}");
+        let most = (clock::raw_now() - earliest).as_secs_f64() / 2.0;
+        assert!((0.01..most + 1e-4).contains(&gained), "{gained} of {most}");
 
         clock.set_frequency(-1.0 / 3.0).unwrap();
         let before = error_s(&clock);
