@@ -11,10 +11,10 @@ use crate::one_way::OneWay;
 
 /// Weight of the newest sample in the part of samples that waited.
 const RUNNING: f64 = 1.0 / 32.0;
-/// A round trip this many times the noise of an offset above the floor has waited: ten standard
+/// A round trip this many times the noise of an offset above the floor has waited: sixteen standard
 /// deviations of a round trip, which has twice an offset's. The floor is the least of a thousand and
-/// lies three below the mean, so that less would not do.
-const WAITED: f64 = 20.0;
+/// lies three below the mean, and the noise may be taken for less by a step of the bank's grid or two.
+const WAITED: f64 = 32.0;
 /// Parts of samples that waited from which on both filters run, and below which only the bank. One
 /// that waited is enough to begin, for if the route has become longer on one way, the other way is
 /// to hold the time before the bank has taken the change for its own.
@@ -22,6 +22,8 @@ const BUSY: (f64, f64) = (0.03, 0.005);
 /// Ratios of the bank's variance to the one-way filter's: below the first, only the bank is
 /// believed, above the second only the other one.
 const BETTER: (f64, f64) = (1.5, 4.0);
+/// What is kept of the largest excess from one sample to the next.
+const STILL_LONGER: f64 = 0.75;
 /// Both filters contradict each other where they differ by this many standard deviations. Then a
 /// route has become longer on one way, the bank has followed, and the other way still says what it
 /// always said; or the bank has been misled by queues.
@@ -46,6 +48,9 @@ pub(crate) struct Congestion {
     excess_s: f64,
     /// Samples without a wait before the newest one.
     quiet: u32,
+    /// How much longer than the floor round trips have lately been, s: the largest excess, forgotten
+    /// within a few samples.
+    longer_s: f64,
     /// For how long both filters have contradicted each other, s.
     apart_s: f64,
     /// The wander that was known before the two began to run side by side, s/s per √s.
@@ -64,7 +69,9 @@ impl Congestion {
         let (bank, ways) = (bank.state(), one_way.state());
         let apart = (bank.phase - ways.phase).powi(2);
         let agree = APART * APART * (bank.covariance.phase + ways.covariance.phase);
-        self.apart_s = if apart > agree {
+        // A route that has become longer on one way has misled the bank by half of that.
+        let may_be_the_route = apart.sqrt() <= self.longer_s;
+        self.apart_s = if apart > agree && may_be_the_route {
             self.apart_s + dt
         } else {
             0.0
@@ -124,6 +131,7 @@ impl Congestion {
             0.0 => bank.hypothesis().noise_s(),
             learnt => learnt.min(bank.hypothesis().noise_s()),
         };
+        self.longer_s = excess.max(STILL_LONGER * self.longer_s);
         let waited = excess > WAITED * noise;
         self.busy += RUNNING * (f64::from(u8::from(waited)) - self.busy);
         if waited {
