@@ -11,10 +11,15 @@ use crate::one_way::OneWay;
 
 /// Weight of the newest sample in the part of samples that waited.
 const RUNNING: f64 = 1.0 / 32.0;
-/// A round trip this many times the noise of an offset above the floor has waited: sixteen standard
+/// A round trip this many times the noise of an offset above the floor has waited: ten standard
 /// deviations of a round trip, which has twice an offset's. The floor is the least of a thousand and
-/// lies three below the mean, and the noise may be taken for less by a step of the bank's grid or two.
-const WAITED: f64 = 32.0;
+/// lies three below the mean, so that less would not do.
+const WAITED: f64 = 20.0;
+/// Weight of the newest sample in the bank's usual noise (of its logarithm).
+const USUAL: f64 = 1.0 / 128.0;
+/// By this factor the bank may have taken the jitter of stamps for waits: the mean excess over the
+/// floor is then three deviations of a round trip. What it has said for long counts up to that.
+const MISTAKEN: f64 = 8.0;
 /// Parts of samples that waited from which on both filters run, and below which only the bank. One
 /// that waited is enough to begin, for if the route has become longer on one way, the other way is
 /// to hold the time before the bank has taken the change for its own.
@@ -53,6 +58,9 @@ pub(crate) struct Congestion {
     longer_s: f64,
     /// For how long both filters have contradicted each other, s.
     apart_s: f64,
+    /// The noise of an offset as the bank has had it for long, before the two began to run side by
+    /// side, s; 0 if there is none yet.
+    usual_s: f64,
     /// The wander that was known before the two began to run side by side, s/s per √s.
     wander: f64,
 }
@@ -61,6 +69,12 @@ impl Congestion {
     /// Lets `dt` seconds pass.
     pub(crate) fn advance(&mut self, dt: f64, bank: &Bank) {
         let Some(one_way) = &mut self.one_way else {
+            let noise = bank.hypothesis().noise_s();
+            self.usual_s = if self.usual_s > 0.0 {
+                self.usual_s * (noise / self.usual_s).powf(USUAL)
+            } else {
+                noise
+            };
             self.wander = bank.hypothesis().wander();
             self.apart_s = 0.0;
             return;
@@ -132,7 +146,8 @@ impl Congestion {
             learnt => learnt.min(bank.hypothesis().noise_s()),
         };
         self.longer_s = excess.max(STILL_LONGER * self.longer_s);
-        let waited = excess > WAITED * noise;
+        let usual = self.usual_s.min(MISTAKEN * noise).max(noise);
+        let waited = excess > WAITED * usual;
         self.busy += RUNNING * (f64::from(u8::from(waited)) - self.busy);
         if waited {
             self.excess_s +=

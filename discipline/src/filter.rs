@@ -22,6 +22,8 @@ use crate::whiteness::Whiteness;
 const MISLED_SIGMAS: f64 = 6.0;
 /// Samples before anything is suspect: until then the noise is a guess.
 const LEARNING: u32 = 8;
+/// Samples until the floor of the round trip is taken to be known.
+const SETTLED: u32 = 64;
 /// The sample at which the first guess of the noise is replaced by what has been seen so far.
 const GUESS_AT: u32 = 4;
 /// Weight of the newest sample in the running means that are only reported or steer the poll.
@@ -372,7 +374,9 @@ impl SourceFilter {
             .into_iter()
             .chain(ahead)
             .reduce(f64::max);
-        let delay = recent.max(believed.unwrap_or(recent));
+        let delay = recent
+            .max(believed.unwrap_or(recent))
+            .max(self.longest_at_first().unwrap_or(recent));
         let against = self.contradicted_s(&newest, recent);
         Some(
             delay / 2.0
@@ -395,6 +399,14 @@ impl SourceFilter {
             Some(against / age_s(newest.at, before.at).max(RESOLUTION_S))
         };
         self.doubt.rate.max(spoilt().unwrap_or(0.0))
+    }
+
+    /// While little is known of the floor, all of the last round trips may have been waits on one way,
+    /// and the longest of them may be what the estimate is made of, s.
+    fn longest_at_first(&self) -> Option<f64> {
+        let delays = self.gauge.recent().map(|sample| sample.delay);
+        let longest = delays.max().filter(|_| self.count < SETTLED);
+        longest.map(Duration::as_secs_f64)
     }
 
     fn is_learning(&self) -> bool {
