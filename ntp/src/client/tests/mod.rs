@@ -11,7 +11,7 @@ use clockwright_timebase::{StampKind, Utc};
 
 use super::*;
 use crate::entropy::test::Seeded;
-use crate::{Exchange, Header, Leap, Residence, Mode, NtpShort, NtpTimestamp, ReferenceId};
+use crate::{Exchange, Header, Leap, Mode, NtpShort, NtpTimestamp, ReferenceId, Residence};
 
 /// UTC − Raw in all these tests: what every exchange must measure.
 const OFFSET: Duration = Duration::from_secs(1_700_000_000);
