@@ -188,16 +188,13 @@ impl SourceFilter {
             .map_or(sample.delay, |aside| aside.sample.delay);
         self.believed
             .begin_again(longest.max(sample.delay).as_secs_f64());
-        match aside.filter(|aside| aside.tells_frequency(sample, innovation)) {
-            Some(aside) => {
-                self.unsettled = aside.frequency(sample, innovation).powi(2);
-                *track = aside.confirmed_by(innovation);
-                track.advance_to(sample.at);
-            }
-            None => {
-                track.follow_a_move(innovation, dt, excess);
-                track.congestion.follow_a_move(innovation, excess);
-            }
+        if let Some(aside) = aside.filter(|aside| aside.tells_frequency(sample, innovation)) {
+            self.unsettled = aside.frequency(sample, innovation).powi(2);
+            *track = aside.confirmed_by(innovation);
+            track.advance_to(sample.at);
+        } else {
+            track.follow_a_move(innovation, dt, excess);
+            track.congestion.follow_a_move(innovation, excess);
         }
     }
 
