@@ -191,18 +191,24 @@ impl ListFile {
             return None;
         }
         let (path, until) = (self.path.display(), date(list.expires()));
-        match stage {
-            Stage::Fresh => None,
-            Stage::EndsSoon => Some(Notice::Warn(format!(
+        let text = match stage {
+            Stage::Fresh => return None,
+            Stage::EndsSoon => format!(
                 "the list of leap seconds {path} ends on {until}: install a newer one (the package \
                  tzdata, or https://data.iana.org/time-zones/data/leap-seconds.list)"
-            ))),
-            Stage::Expired => Some(Notice::Warn(format!(
+            ),
+            Stage::Expired => format!(
                 "the list of leap seconds {path} has expired on {until}: the sources are believed \
                  instead, and TAI is not told to the kernel. Install a newer one (the package \
                  tzdata, or https://data.iana.org/time-zones/data/leap-seconds.list)"
-            ))),
-        }
+            ),
+        };
+        // What a distribution ships and nobody has asked for is no reason for concern when it is old.
+        Some(if self.path == Path::new(LEAP_LIST) {
+            Notice::Info(text)
+        } else {
+            Notice::Warn(text)
+        })
     }
 }
 

@@ -48,6 +48,13 @@ impl Daemon {
 
     /// Takes in what the newest exchange is likely to be.
     pub(super) fn take_foreseen(&mut self, id: SourceId, foreseen: &Foreseen) {
+        // Stamps of another kind than the last exchange had lie elsewhere by more than such a guess is
+        // worth: what is whole will tell.
+        let kinds = |exchange: &Exchange| (exchange.t1.kind, exchange.t4.kind);
+        let last = self.sources.member_mut(id).and_then(|member| member.last);
+        if last.is_some_and(|(last, _)| kinds(&last) != kinds(&foreseen.exchange)) {
+            return;
+        }
         let reading = self.clock.read_steady();
         let fresh = Fresh {
             sample: sample_of(&foreseen.exchange, reading),
