@@ -10,6 +10,7 @@ mod desk;
 mod disruptions;
 mod doubt;
 mod events;
+mod fallback;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

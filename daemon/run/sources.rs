@@ -7,6 +7,7 @@ use clockwright_ntp::{ClientConfig, Exchange, KissCode, PortPolicy, Rejection};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 use tracing::info;
 
+use super::fallback::Usual;
 use super::naming::{Naming, choose};
 use super::replace::{GivenUp, Patience};
 use super::sessions::SavedSession;
@@ -42,6 +43,8 @@ pub(super) struct Member {
     pub(super) keys: Option<MemberKeys>,
     /// The last exchange, and its round trip.
     pub(super) last: Option<(Exchange, Duration)>,
+    /// The kind of stamps that its exchanges have.
+    pub(super) usual: Usual,
     /// The last kiss, until an exchange succeeds.
     pub(super) kiss: Option<KissCode>,
     /// The last reply that was of no use, until an exchange succeeds.
@@ -391,6 +394,7 @@ impl Sources {
                 asked,
                 keys,
                 last: None,
+                usual: Usual::default(),
                 kiss: None,
                 refused: None,
                 last_rejection: None,

@@ -34,12 +34,16 @@ impl Daemon {
             return;
         };
         member.last = Some((*exchange, sample.delay));
+        let counts = member.usual.counts(exchange.worst_kind());
         member.kiss = None;
         member.refused = None;
         let in_doubt = member.is_in_doubt();
         let identities = local::identities(member);
         self.discipline.set_identities(id, identities);
         self.tell_of_smears(id);
+        if !counts {
+            return;
+        }
         self.take_sample(id, &sample, reading, Some(exchange.interleaved));
         if in_doubt && !self.was_synchronized {
             self.judge_certificates();

@@ -7,8 +7,7 @@ use clockwright_timebase::{Duration, Poll};
 pub struct ClientConfig {
     /// Offer interleaved mode (RFC 9769). A server without it keeps answering in basic mode.
     pub interleaved: bool,
-    /// Begin with a burst: up to 8 requests, at most 2 s apart, until 4 exchanges are good; then some
-    /// that are 2 s, 4 s, 8 s apart, and so on, up to the poll interval.
+    /// Begin with a burst: up to 8 requests, at most 2 s apart, until 4 exchanges are good.
     pub iburst: bool,
     /// The shortest poll interval.
     pub poll_min: Poll,

@@ -36,8 +36,6 @@ pub(super) struct Polling {
     /// Doublings of the interval while nobody answers.
     backoff: u8,
     burst: Option<Burst>,
-    /// Requests since a burst that got its answers, while they are not a whole interval apart yet.
-    settling: Option<u8>,
     /// Was the last request one that may well go unanswered, so that the next is to follow soon?
     probing: bool,
     /// Requests in a row that could not be sent.
@@ -67,7 +65,6 @@ impl Polling {
             replies_at_floor: 0,
             backoff: 0,
             burst: None,
-            settling: None,
             probing: false,
             failures: 0,
             round_trip: Duration::ZERO,
@@ -94,7 +91,6 @@ impl Polling {
     /// Asks in a burst from now on, where configured and the server has not asked for less.
     pub(super) fn begin_burst(&mut self, config: &ClientConfig) {
         self.burst = (config.iburst && self.floor.is_none()).then(Burst::default);
-        self.settling = None;
     }
 
     /// The interval in effect, bursts aside.
@@ -128,21 +124,10 @@ impl Polling {
             let doublings = i32::from(self.failures.min(24));
             (spacing * (1 << doublings)).min(interval).max(spacing)
         } else {
-            let regular = self
-                .settling_interval()
-                .map_or(interval, |it| it.min(interval));
-            let most = (regular / SPREAD).as_units();
-            regular + Duration::from_units((most * i128::from(self.spread)) >> 16)
+            let most = (interval / SPREAD).as_units();
+            interval + Duration::from_units((most * i128::from(self.spread)) >> 16)
         };
         self.last.map(|last| last + wait.max(self.round_trip * 2))
-    }
-
-    /// A burst of seconds tells the time, and the frequency only to some ppm: by that the clock would be
-    /// off by a hundred microseconds before the next sample, a minute later. So requests after it are
-    /// 2 s, 4 s, 8 s apart, and so on, until they are an interval apart.
-    fn settling_interval(&self) -> Option<Duration> {
-        let doublings = i32::from(self.settling?.min(24));
-        Some(BURST_SPACING * (1 << doublings))
     }
 
     /// A request is handed out at `now`; `spread` is random. A `probe` is beyond the regular ones.
@@ -158,14 +143,7 @@ impl Polling {
             if burst.sent >= BURST_REQUESTS {
                 self.burst = None;
             }
-            return;
         }
-        let whole = self.poll().interval();
-        let apart = self.settling_interval().filter(|it| *it < whole);
-        self.settling = self
-            .settling
-            .filter(|_| apart.is_some())
-            .map(|sent| sent + 1);
     }
 
     /// The last request could not be sent, as was found at `now`.
@@ -212,7 +190,6 @@ impl Polling {
             burst.good += 1;
             if burst.good >= BURST_GOOD {
                 self.burst = None;
-                self.settling = Some(0);
             }
         }
     }
@@ -235,7 +212,6 @@ impl Polling {
         self.floor = self.floor.max(Some(poll));
         self.replies_at_floor = 0;
         self.burst = None;
-        self.settling = None;
     }
 
     /// The next request no longer follows from the last one.

@@ -93,7 +93,7 @@ fn the_wish_is_kept_within_the_limits_and_acts_at_once() {
 }
 
 #[test]
-fn a_burst_ends_with_four_good_exchanges_and_intervals_grow_from_there() {
+fn a_burst_ends_with_four_good_exchanges() {
     let long = Poll::new(6);
     let mut rig = Rig::new(ClientConfig {
         iburst: true,
@@ -101,12 +101,10 @@ fn a_burst_ends_with_four_good_exchanges_and_intervals_grow_from_there() {
         poll_max: long,
         ..config()
     });
-    let sent: Vec<_> = (0..12).map(|_| rig.exchange().t1.at).collect();
+    let sent: Vec<_> = (0..6).map(|_| rig.exchange().t1.at).collect();
     let gaps: Vec<_> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(gaps[..3], [SECOND * 2; 3]);
-    for (gap, log2) in gaps[3..].iter().zip([1, 2, 3, 4, 5, 6, 6, 6]) {
-        assert!(is_interval(*gap, log2), "{gaps:?}");
-    }
+    assert!(gaps[3..].iter().all(|gap| is_interval(*gap, 6)), "{gaps:?}");
 }
 
 #[test]
