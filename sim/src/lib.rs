@@ -35,7 +35,7 @@ pub use scenario::{
     WayScenario,
 };
 pub use series::{Selection, Series, SeriesPart};
-pub use world::{run, run_with_series};
+pub use world::{run, run_with_seeds, run_with_series};
 
 /// The world's own time, which no clock in it shows. Zero is the start.
 #[derive(Debug, Clone, Copy)]

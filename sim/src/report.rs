@@ -54,6 +54,14 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
 }
 
+impl Report {
+    /// The RMS true error of several runs together, s.
+    pub fn rms_of_all_s(reports: &[Self]) -> f64 {
+        let squares: f64 = reports.iter().map(|r| r.rms_s * r.rms_s).sum();
+        (squares / reports.len() as f64).sqrt()
+    }
+}
+
 /// Something that happened in the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventReport {

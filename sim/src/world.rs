@@ -54,6 +54,12 @@ struct Turn {
     begins: bool,
 }
 
+/// Runs a scenario once with each of these seeds.
+pub fn run_with_seeds(scenario: &Scenario, seeds: impl IntoIterator<Item = u64>) -> Vec<Report> {
+    let seeds = seeds.into_iter();
+    seeds.map(|seed| run(&scenario.with_seed(seed))).collect()
+}
+
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario) -> Report {
     run_and_record(scenario, None).0

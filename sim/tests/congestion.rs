@@ -1,6 +1,6 @@
 //! Queues, routes and steps: the true error, and whether the bound contains it.
 
-use clockwright_sim::{Attack, Report, RouteChange, Scenario, Way, WayScenario, run};
+use clockwright_sim::{Attack, Report, RouteChange, Scenario, Way, WayScenario, run_with_seeds};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -26,13 +26,7 @@ fn congested(load_there: f64, load_back: f64) -> Scenario {
 }
 
 fn reports(scenario: &Scenario) -> Vec<Report> {
-    let with_seed = |seed: &u64| {
-        run(&Scenario {
-            seed: *seed,
-            ..scenario.clone()
-        })
-    };
-    SEEDS.iter().map(with_seed).collect()
+    run_with_seeds(scenario, SEEDS)
 }
 
 fn assert_bound_holds(reports: &[Report]) {

@@ -32,17 +32,9 @@ fn files() -> Vec<(String, Scenario)> {
 
 /// Scenarios with several seeds each.
 fn with_seeds(scenarios: impl Iterator<Item = Scenario>) -> Vec<Scenario> {
-    let with_seed = |seed: u64, mut scenario: Scenario| {
-        scenario.seed = seed;
-        scenario
-    };
     let seeds = 1..=u64::from(2 * scale());
     scenarios
-        .flat_map(|scenario| {
-            seeds
-                .clone()
-                .map(move |seed| with_seed(seed, scenario.clone()))
-        })
+        .flat_map(|scenario| seeds.clone().map(move |seed| scenario.with_seed(seed)))
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! Hosts that sleep, go on from a snapshot or are moved, in virtual time.
 
-use clockwright_sim::{Report, Scenario, run};
+use clockwright_sim::{Report, Scenario, run, run_with_seeds};
 
 const SLEEP: &str = include_str!("../scenarios/sleep.toml");
 const MOVE: &str = include_str!("../scenarios/move.toml");
@@ -19,11 +19,7 @@ fn on_a_quiet_lan(text: &str) -> Vec<Report> {
         source.path.jitter_s = 1e-6;
         source.poll_min = 0;
     }
-    let with_seed = |seed| Scenario {
-        seed,
-        ..scenario.clone()
-    };
-    (1..=10).map(|seed| run(&with_seed(seed))).collect()
+    run_with_seeds(&scenario, 1..=10)
 }
 
 #[test]

@@ -4,23 +4,15 @@
 //! are kept.
 
 use clockwright_discipline::Covariance;
-use clockwright_sim::{Distribution, Report, Scenario, StampScenario, run};
+use clockwright_sim::{Distribution, Report, Scenario, StampScenario, run_with_seeds};
 
 fn scenario(text: &str) -> Scenario {
     Scenario::parse(text).expect("the scenarios that come with the project are valid")
 }
 
-fn with_seeds(scenario: &Scenario, seeds: u64) -> Vec<Report> {
-    let with_seed = |seed| Scenario {
-        seed,
-        ..scenario.clone()
-    };
-    (1..=seeds).map(|seed| run(&with_seed(seed))).collect()
-}
-
 /// The median over five seeds of something in the report.
 fn median(scenario: &Scenario, of: impl Fn(&Report) -> f64) -> f64 {
-    let mut values: Vec<f64> = with_seeds(scenario, 5).iter().map(of).collect();
+    let mut values: Vec<f64> = run_with_seeds(scenario, 1..=5).iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values[2]
 }
@@ -129,7 +121,7 @@ fn nine_of_ten_packets_queued_leaves_100_ns() {
 #[test]
 fn nine_tenths_of_load_on_one_way_leave_5_us_within_the_bound() {
     let one_way = scenario(include_str!("../scenarios/one-way-90.toml"));
-    for report in with_seeds(&one_way, 5) {
+    for report in run_with_seeds(&one_way, 1..=5) {
         assert!(
             report.max_s < 5e-6,
             "seed {}: {:e}",
@@ -171,7 +163,7 @@ fn half_an_hour_without_servers_costs_a_fifth_more_than_it_must() {
     holdover.duration_s = holdover.outage[0].until_s;
     holdover.settle_s = holdover.duration_s - 1.0;
     holdover.probe_s = 1.0;
-    let reports = with_seeds(&holdover, 60);
+    let reports = run_with_seeds(&holdover, 1..=60);
     let squares = reports.iter().map(|report| report.rms_s * report.rms_s);
     let rms_s = (squares.sum::<f64>() / 60.0).sqrt();
     let noise_s = 10e-9 / 2_f64.sqrt();

@@ -76,11 +76,6 @@ fn reports(case: Case, change: impl Fn(&mut Scenario)) -> Vec<Report> {
     (1..=SEEDS).map(report).collect()
 }
 
-fn rms_s(reports: &[Report]) -> f64 {
-    let squares: f64 = reports.iter().map(|r| r.rms_s * r.rms_s).sum();
-    (squares / reports.len() as f64).sqrt()
-}
-
 fn assert_bound_holds(reports: &[Report]) {
     for report in reports {
         assert!(report.bound_probes > 5000, "no bound was published");
@@ -94,7 +89,7 @@ fn half_an_hour_alone_is_as_good_as_a_perfect_estimator_would_make_it() {
         for wander in [1e-9, 1e-10] {
             let case = Case { wander, ..case };
             let reports = reports(case, |_| {});
-            let ratio = rms_s(&reports) / perfect_s(case);
+            let ratio = Report::rms_of_all_s(&reports) / perfect_s(case);
             assert!(ratio < 1.2, "{ratio} x the best possible: {case:?}");
             // Much better than the best possible would mean that the simulation is wrong; that it
             // looks at delays makes it a little better.
@@ -114,7 +109,7 @@ fn white_noise_of_frequency_is_averaged_for_as_long_as_it_deserves() {
             ..case
         };
         let reports = reports(case, |scenario| scenario.oscillator.white = white);
-        let rms_s = rms_s(&reports);
+        let rms_s = Report::rms_of_all_s(&reports);
         assert!(rms_s < limit_s, "{rms_s}: {case:?}");
         assert_bound_holds(&reports);
     }

@@ -5,7 +5,7 @@
 //! of the discipline is in the ratio: estimating noise and wander, the age of interleaved exchanges,
 //! corrections that take time.
 
-use clockwright_sim::{Report, Scenario, TemperatureStep, run};
+use clockwright_sim::{Report, Scenario, TemperatureStep, run_with_seeds};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 /// log2 s.
@@ -37,18 +37,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// RMS true error over the bound, for each of the seeds; the published bounds hold.
 fn ratios(scenario: &Scenario) -> Vec<f64> {
-    SEEDS
-        .iter()
-        .map(|seed| {
-            let report = run(&Scenario {
-                seed: *seed,
-                ..scenario.clone()
-            });
-            assert!(report.bound_probes > 0);
-            assert_eq!(report.bound_violations, 0, "{}: {report:?}", report.name);
-            report.rms_s / report.kalman_limit_s.expect("one source, noise and wander")
-        })
-        .collect()
+    let ratio = |report: &Report| {
+        assert!(report.bound_probes > 0);
+        assert_eq!(report.bound_violations, 0, "{}: {report:?}", report.name);
+        report.rms_s / report.kalman_limit_s.expect("one source, noise and wander")
+    };
+    run_with_seeds(scenario, SEEDS).iter().map(ratio).collect()
 }
 
 /// The whole grid keeps below `limit` in the median, and no seed is far above.
@@ -101,16 +95,9 @@ fn basic_mode_is_within_a_tenth_of_the_bound() {
 
 /// The reports of all seeds of a scenario that comes with the project.
 fn reports(text: &str, change: impl Fn(&mut Scenario)) -> Vec<Report> {
-    let scenario = Scenario::parse(text).expect("the scenario is valid");
-    let run = |seed: &u64| {
-        let mut scenario = Scenario {
-            seed: *seed,
-            ..scenario.clone()
-        };
-        change(&mut scenario);
-        run(&scenario)
-    };
-    SEEDS.iter().map(run).collect()
+    let mut scenario = Scenario::parse(text).expect("the scenario is valid");
+    change(&mut scenario);
+    run_with_seeds(&scenario, SEEDS)
 }
 
 const FREQUENCY_STEP: &str = include_str!("../scenarios/frequency-step.toml");

@@ -2,23 +2,14 @@
 //!
 //! Virtual time and fixed seeds: these figures are the same on any machine.
 
-use clockwright_sim::{Report, Scenario, run};
+use clockwright_sim::{Report, Scenario, run_with_seeds};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
 fn reports(text: &str, change: impl Fn(&mut Scenario)) -> Vec<Report> {
-    let report = |seed| {
-        let mut scenario = Scenario::parse(text).expect("the scenarios that come with the project");
-        scenario.seed = seed;
-        change(&mut scenario);
-        run(&scenario)
-    };
-    SEEDS.into_iter().map(report).collect()
-}
-
-fn rms_s(reports: &[Report]) -> f64 {
-    let squares: f64 = reports.iter().map(|r| r.rms_s * r.rms_s).sum();
-    (squares / reports.len() as f64).sqrt()
+    let mut scenario = Scenario::parse(text).expect("the scenarios that come with the project");
+    change(&mut scenario);
+    run_with_seeds(&scenario, SEEDS)
 }
 
 /// The minute after a restart.
@@ -36,8 +27,9 @@ fn the_first_minute_after_a_restart_is_nearly_as_good_as_any() {
         (include_str!("../scenarios/ideal-10ns.toml"), 1.5),
         (include_str!("../scenarios/lan.toml"), 5.0),
     ] {
-        let anew = rms_s(&reports(text, |scenario| minute_after(scenario, &[1800.0])));
-        let on = rms_s(&reports(text, |scenario| minute_after(scenario, &[])));
+        let anew =
+            Report::rms_of_all_s(&reports(text, |scenario| minute_after(scenario, &[1800.0])));
+        let on = Report::rms_of_all_s(&reports(text, |scenario| minute_after(scenario, &[])));
         println!("{anew:e} after a restart, {on:e} without");
         assert!(anew < most * on, "{anew:e}, and {on:e} without a restart");
     }

@@ -2,7 +2,7 @@
 //!
 //! Virtual time and fixed seeds: these figures are the same on any machine.
 
-use clockwright_sim::{Report, Scenario, run, run_with_series};
+use clockwright_sim::{Report, Scenario, run, run_with_seeds, run_with_series};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
@@ -12,15 +12,9 @@ fn scenario(text: &str) -> Scenario {
 
 /// Runs a scenario with several seeds, changed as said.
 fn reports(text: &str, change: impl Fn(&mut Scenario)) -> Vec<Report> {
-    SEEDS
-        .iter()
-        .map(|seed| {
-            let mut scenario = scenario(text);
-            scenario.seed = *seed;
-            change(&mut scenario);
-            run(&scenario)
-        })
-        .collect()
+    let mut scenario = scenario(text);
+    change(&mut scenario);
+    run_with_seeds(&scenario, SEEDS)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

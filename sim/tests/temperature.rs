@@ -46,11 +46,6 @@ fn reports(sensor: Option<SensorScenario>, change: impl Fn(&mut Scenario)) -> Ve
     SEEDS.into_iter().map(report).collect()
 }
 
-fn rms_s(reports: &[Report]) -> f64 {
-    let squares: f64 = reports.iter().map(|r| r.rms_s * r.rms_s).sum();
-    (squares / reports.len() as f64).sqrt()
-}
-
 fn assert_bound_holds(reports: &[Report]) {
     for report in reports {
         assert_eq!(report.bound_violations, 0, "seed {}", report.seed);
@@ -73,7 +68,7 @@ fn lose_the_source(scenario: &mut Scenario) {
 fn a_temperature_that_is_known_does_not_matter() {
     let without = reports(None, |_| {});
     let with = reports(Some(SENSOR), |_| {});
-    let (with_s, without_s) = (rms_s(&with), rms_s(&without));
+    let (with_s, without_s) = (Report::rms_of_all_s(&with), Report::rms_of_all_s(&without));
     println!("lock: {with_s:e} with a sensor, {without_s:e} without");
     assert!(
         with_s < without_s / 3.0,
@@ -82,7 +77,7 @@ fn a_temperature_that_is_known_does_not_matter() {
     assert_bound_holds(&with);
     let without = reports(None, lose_the_source);
     let with = reports(Some(SENSOR), lose_the_source);
-    let (with_s, without_s) = (rms_s(&with), rms_s(&without));
+    let (with_s, without_s) = (Report::rms_of_all_s(&with), Report::rms_of_all_s(&without));
     println!("holdover: {with_s:e} with a sensor, {without_s:e} without");
     assert!(
         with_s < without_s / 10.0,
@@ -99,13 +94,16 @@ fn a_sensor_in_whole_degrees_is_better_than_none() {
         ..SENSOR
     };
     let (with_s, without_s) = (
-        rms_s(&reports(Some(coarse), |_| {})),
-        rms_s(&reports(None, |_| {})),
+        Report::rms_of_all_s(&reports(Some(coarse), |_| {})),
+        Report::rms_of_all_s(&reports(None, |_| {})),
     );
     println!("lock, whole degrees: {with_s:e} with, {without_s:e} without");
     assert!(with_s < without_s, "{with_s:e} and {without_s:e} without");
     let with = reports(Some(coarse), lose_the_source);
-    let (with_s, without_s) = (rms_s(&with), rms_s(&reports(None, lose_the_source)));
+    let (with_s, without_s) = (
+        Report::rms_of_all_s(&with),
+        Report::rms_of_all_s(&reports(None, lose_the_source)),
+    );
     println!("holdover, whole degrees: {with_s:e} with, {without_s:e} without");
     assert!(
         with_s < without_s / 5.0,
@@ -126,7 +124,10 @@ fn a_sensor_that_explains_nothing_does_no_harm() {
         for ppm_per_k in [0.0, 0.1] {
             let feels = |scenario: &mut Scenario| scenario.oscillator.ppm_per_k = ppm_per_k;
             let with = reports(Some(elsewhere), feels);
-            let (with_s, without_s) = (rms_s(&with), rms_s(&reports(None, feels)));
+            let (with_s, without_s) = (
+                Report::rms_of_all_s(&with),
+                Report::rms_of_all_s(&reports(None, feels)),
+            );
             println!("{period_s} {ppm_per_k}: {with_s:e} with, {without_s:e} without");
             assert!(
                 with_s < 1.05 * without_s,
