@@ -4,23 +4,17 @@
 //! wrong in its own eyes. A clock that listens to both is torn between them, or follows whichever
 //! kind has the majority.
 
-use clockwright_discipline::SourceId;
+use clockwright_discipline::{self as discipline, SourceId};
 use clockwright_ntp::ReferenceId;
 use tracing::warn;
 
 use super::daemon::Daemon;
 
-/// Says the reference id that a server smears at present? ntpd says 254 and three octets of its
-/// correction then, chrony 127.127.1.255.
-fn is_of_smeared_time(reference_id: ReferenceId) -> bool {
-    matches!(reference_id.0, [254, ..] | [127, 127, 1, 255])
-}
-
 /// Are there servers of both kinds among those with these reference ids?
 fn are_mixed(reference_ids: impl IntoIterator<Item = ReferenceId>) -> bool {
     let (mut smeared, mut straight) = (false, false);
     for reference_id in reference_ids {
-        if is_of_smeared_time(reference_id) {
+        if discipline::smears(reference_id.0) {
             smeared = true;
         } else {
             straight = true;
@@ -44,7 +38,7 @@ impl Daemon {
         };
         let smears = member
             .last
-            .is_some_and(|(exchange, _)| is_of_smeared_time(exchange.reference_id));
+            .is_some_and(|(exchange, _)| discipline::smears(exchange.reference_id.0));
         let is_news = mixed && smears && !self.told_smears;
         self.told_smears = mixed && (self.told_smears || smears);
         if is_news && let Some(leave) = self.limiter.leave("smear", now) {
@@ -71,8 +65,9 @@ mod tests {
 
     #[test]
     fn both_conventions_are_known() {
-        assert!(is_of_smeared_time(NTPD) && is_of_smeared_time(CHRONY));
-        assert!(!STRAIGHT.into_iter().any(is_of_smeared_time));
+        let smears = |id: ReferenceId| discipline::smears(id.0);
+        assert!(smears(NTPD) && smears(CHRONY));
+        assert!(!STRAIGHT.into_iter().any(smears));
     }
 
     #[test]

@@ -10,20 +10,17 @@
 //! noise of what remains may be a hundred times smaller, and no single step leads from one answer
 //! to the other. So there is a bank for each way, and the one that predicts best is believed.
 //!
-//! The evidence against a rival is bounded (a CUSUM test), so the banks follow change.
-//! Likelihoods are those of Student's t distribution, so that a single outlier does not pass for
-//! noise and many do.
+//! The evidence against a rival is bounded, so the banks follow change (`evidence.rs`).
 
+use crate::evidence::{Contest, likelihood};
 use crate::kalman::{Covariance, Kalman};
 use crate::noise::{Excess, Hypothesis};
 
-/// Log-likelihood ratio at which a rival takes over: odds of 50 to 1.
-const TAKE_OVER: f64 = 4.0;
-/// The most evidence that is held against a rival, so that it can win when things change.
-const WORST: f64 = -6.0;
-/// Degrees of freedom of the likelihood: near enough to normal that a normal noise is found
-/// within 7 %.
-const FREEDOM: f64 = 8.0;
+/// A rival takes over at odds of 50 to 1.
+const CONTEST: Contest = Contest {
+    take_over: 4.0,
+    worst: -6.0,
+};
 
 /// One filter and how well it has predicted.
 #[derive(Debug, Clone)]
@@ -44,9 +41,8 @@ impl Member {
         let innovation = offset - self.kalman.phase;
         let r = self.hypothesis.variance(excess);
         let variance = self.kalman.covariance.phase + r;
-        let squared = innovation * innovation / variance;
         self.kalman.update(innovation, r);
-        -0.5 * ((FREEDOM + 1.0) * (squared / FREEDOM).ln_1p() + variance.ln())
+        likelihood(innovation, variance)
     }
 }
 
@@ -85,13 +81,9 @@ impl Family {
         let expected = self.middle.update(offset, excess);
         for neighbour in &mut self.neighbours {
             let better = neighbour.update(offset, excess) - expected;
-            neighbour.evidence = (neighbour.evidence + better).max(WORST);
+            neighbour.evidence = CONTEST.note(neighbour.evidence, better);
         }
-        let best = self
-            .neighbours
-            .iter()
-            .max_by(|a, b| a.evidence.total_cmp(&b.evidence));
-        if let Some(best) = best.filter(|best| best.evidence > TAKE_OVER) {
+        if let Some(best) = CONTEST.winner(self.neighbours.iter(), |it| it.evidence) {
             self.middle = best.clone();
             self.surround();
         }
@@ -175,7 +167,7 @@ impl Bank {
             .map(|family| family.update(offset, excess));
         let expected = likelihoods[self.believed];
         for (family, likelihood) in self.families.iter_mut().zip(likelihoods) {
-            family.evidence = (family.evidence + likelihood - expected).max(WORST);
+            family.evidence = CONTEST.note(family.evidence, likelihood - expected);
         }
         self.believe_the_best();
     }
@@ -203,12 +195,7 @@ impl Bank {
 
     /// Makes every filter as uncertain as said, in addition: the clock or the path has changed.
     pub fn doubt(&mut self, more: Covariance) {
-        self.for_each(|member| {
-            let covariance = &mut member.kalman.covariance;
-            covariance.phase += more.phase;
-            covariance.cross += more.cross;
-            covariance.frequency += more.frequency;
-        });
+        self.for_each(|member| member.kalman.covariance += more);
     }
 
     fn for_each(&mut self, mut act: impl FnMut(&mut Member)) {
@@ -218,12 +205,8 @@ impl Bank {
     }
 
     fn believe_the_best(&mut self) {
-        let rival = (0..)
-            .zip(&self.families)
-            .max_by(|a, b| a.1.evidence.total_cmp(&b.1.evidence));
-        if let Some((index, rival)) = rival
-            && rival.evidence > TAKE_OVER
-        {
+        let rivals = (0..).zip(&self.families);
+        if let Some((index, _)) = CONTEST.winner(rivals, |(_, family)| family.evidence) {
             self.believed = index;
             for family in &mut self.families {
                 family.evidence = 0.0;
@@ -235,18 +218,7 @@ impl Bank {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Deterministic noise of unit variance: a sum of twelve uniform numbers (Irwin–Hall).
-    fn gauss(seed: &mut u64) -> f64 {
-        let mut sum = -6.0;
-        for _ in 0..12 {
-            *seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            sum += (*seed >> 11) as f64 / (1_u64 << 53) as f64;
-        }
-        sum
-    }
+    use crate::dice::gauss;
 
     const START: Kalman = Kalman {
         phase: 0.0,

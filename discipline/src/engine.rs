@@ -231,10 +231,7 @@ impl Discipline {
         sample: &Sample,
         reading: ClockReading,
     ) -> Option<Verdict> {
-        self.pass_leap(reading.raw);
-        let (sample, reading) = self.without_leaps(sample, reading);
-        let sample = self.compensated(&sample);
-        let reading = reading.compensated(self.warmth.taken());
+        let (sample, reading) = self.as_estimated(sample, reading);
         let prior = self.prior();
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
@@ -267,10 +264,7 @@ impl Discipline {
         fresh: &Fresh,
         reading: ClockReading,
     ) -> Option<Verdict> {
-        self.pass_leap(reading.raw);
-        let (sample, reading) = self.without_leaps(&fresh.sample, reading);
-        let sample = self.compensated(&sample);
-        let reading = reading.compensated(self.warmth.taken());
+        let (sample, reading) = self.as_estimated(&fresh.sample, reading);
         let orphan = self.orphan;
         let source = self.sources.get_mut(&id)?;
         if orphan.is_some_and(|orphan| source.has_another_clock(&sample, orphan)) {
@@ -290,6 +284,15 @@ impl Discipline {
             self.update_clock(reading);
         }
         Some(verdict)
+    }
+
+    /// A sample and a reading in what estimates are made of: without leap seconds, beside the
+    /// compensated oscillator. A leap second whose time has come passes first.
+    fn as_estimated(&mut self, sample: &Sample, reading: ClockReading) -> (Sample, ClockReading) {
+        self.pass_leap(reading.raw);
+        let (sample, reading) = self.without_leaps(sample, reading);
+        let taken = self.warmth.taken();
+        (self.compensated(&sample), reading.compensated(taken))
     }
 
     /// When [`Discipline::handle_timeout`] is to be called.

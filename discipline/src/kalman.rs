@@ -22,6 +22,14 @@ pub struct Covariance {
     pub frequency: f64,
 }
 
+impl core::ops::AddAssign for Covariance {
+    fn add_assign(&mut self, more: Self) {
+        self.phase += more.phase;
+        self.cross += more.cross;
+        self.frequency += more.frequency;
+    }
+}
+
 impl Covariance {
     /// The covariance `dt` seconds later under oscillator `wander` (s/s per √s).
     #[must_use]

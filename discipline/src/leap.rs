@@ -283,6 +283,6 @@ pub(crate) fn is_leap(jump_s: f64, explained_s: f64) -> bool {
 /// Says this reference id that its server smears a leap second at present? ntpd says 254 and three
 /// octets of its correction then, chrony 127.127.1.255. What such a server says of leap seconds is
 /// no vote: its clients are to see none.
-pub(crate) fn smears(reference_id: [u8; 4]) -> bool {
+pub fn smears(reference_id: [u8; 4]) -> bool {
     matches!(reference_id, [254, ..] | [127, 127, 1, 255])
 }

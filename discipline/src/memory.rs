@@ -258,18 +258,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Deterministic noise of unit variance: a sum of twelve uniform numbers (Irwin–Hall).
-    fn gauss(seed: &mut u64) -> f64 {
-        let mut sum = -6.0;
-        for _ in 0..12 {
-            *seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            sum += (*seed >> 11) as f64 / (1_u64 << 53) as f64;
-        }
-        sum
-    }
+    use crate::dice::gauss;
 
     /// An oscillator of white and random-walk noise of frequency, and a filter of it that is off by
     /// `filter_sd` (s/s) as white noise.

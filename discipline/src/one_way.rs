@@ -29,6 +29,7 @@
 //! if they had waited, but packets there arrive before they could, and that is impossible beyond
 //! the noise. What is not seen, as ever, is how unequal both ways are at their floors.
 
+use crate::evidence::Contest;
 use crate::kalman::{Covariance, Kalman};
 use crate::normal;
 
@@ -61,10 +62,11 @@ const OF_ITS_OWN: u32 = 8;
 const SETTLED: u32 = 128;
 /// More than this part of the packets is most of them.
 const MOST: f64 = 0.5;
-/// Log-likelihood ratio at which another noise is believed, and the most held against it.
-const TAKE_OVER: f64 = 3.0;
-/// See [`TAKE_OVER`].
-const WORST: f64 = -5.0;
+/// When another noise is believed.
+const CONTEST: Contest = Contest {
+    take_over: 3.0,
+    worst: -5.0,
+};
 /// Factors (there, back) to the noises that are tried beside the one believed.
 const NEIGHBOURS: [(f64, f64); 6] = [
     (2.0, 1.0),
@@ -214,12 +216,7 @@ impl OneWay {
 
     /// Makes it as uncertain as said, in addition.
     pub(crate) fn doubt(&mut self, more: Covariance) {
-        self.for_each(|member| {
-            let covariance = &mut member.kalman.covariance;
-            covariance.phase += more.phase;
-            covariance.cross += more.cross;
-            covariance.frequency += more.frequency;
-        });
+        self.for_each(|member| member.kalman.covariance += more);
     }
 
     /// Takes in an offset (s, relative to the same origin as the state) and its round trip (s).
@@ -229,13 +226,9 @@ impl OneWay {
         let (expected, broken) = self.middle.take(offset, delay, learning);
         for neighbour in &mut self.neighbours {
             let better = neighbour.take(offset, delay, learning).0 - expected;
-            neighbour.evidence = (neighbour.evidence + better).max(WORST);
+            neighbour.evidence = CONTEST.note(neighbour.evidence, better);
         }
-        let best = self
-            .neighbours
-            .iter()
-            .max_by(|a, b| a.evidence.total_cmp(&b.evidence));
-        if let Some(best) = best.filter(|best| best.evidence > TAKE_OVER) {
+        if let Some(best) = CONTEST.winner(self.neighbours.iter(), |it| it.evidence) {
             self.middle = best.clone();
             self.surround();
         }

@@ -14,6 +14,27 @@ pub struct Role {
     pub require: bool,
 }
 
+impl Role {
+    /// Only that.
+    pub const PREFER: Self = Self {
+        prefer: true,
+        trust: false,
+        require: false,
+    };
+    /// Only that.
+    pub const TRUST: Self = Self {
+        prefer: false,
+        trust: true,
+        require: false,
+    };
+    /// Only that.
+    pub const REQUIRE: Self = Self {
+        prefer: false,
+        trust: false,
+        require: true,
+    };
+}
+
 /// How sources are selected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Selection {

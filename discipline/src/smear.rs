@@ -13,6 +13,7 @@
 //! second is taken out has never happened; then the others would run slower.
 
 use crate::estimate::SourceId;
+use crate::leap::smears;
 use crate::part::{Reason, State};
 use crate::select::Voter;
 
@@ -49,7 +50,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     fn says_so(&self) -> bool {
-        matches!(self.reference_id, [254, ..] | [127, 127, 1, 255]) && self.voter.stratum > 1
+        smears(self.reference_id) && self.voter.stratum > 1
     }
 
     /// Does it run slower than the other one, by as much as who smears a second?
@@ -67,8 +68,8 @@ impl Pace {
 /// Those of one kind that are not to be averaged with the others, and why. Nobody, where all are of
 /// the same kind.
 pub(crate) fn set_apart(paces: &[Pace]) -> Vec<(SourceId, State, Reason)> {
-    let smears = |one: &&Pace| one.says_so() || paces.iter().any(|other| one.lags(other));
-    let (smeared, straight): (Vec<&Pace>, Vec<&Pace>) = paces.iter().partition(smears);
+    let is_smeared = |one: &&Pace| one.says_so() || paces.iter().any(|other| one.lags(other));
+    let (smeared, straight): (Vec<&Pace>, Vec<&Pace>) = paces.iter().partition(is_smeared);
     if smeared.is_empty() || straight.is_empty() {
         return Vec::new();
     }

@@ -18,6 +18,7 @@
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
+use crate::evidence::likelihood;
 use crate::kalman::Covariance;
 
 /// Least time between measurements of the phase.
@@ -35,8 +36,6 @@ const AGEING: (f64, f64) = (1e-18 / 3600.0, 1e-20 / 3600.0);
 const REMEMBERED: f64 = 128.0;
 /// Log-likelihood ratio at which the temperature is believed to matter: odds of 50 to 1.
 const BELIEVED: f64 = 4.0;
-/// Degrees of freedom of the likelihood, as in `bank.rs`.
-const FREEDOM: f64 = 8.0;
 /// An innovation beyond this many standard deviations is a jump of the clock or the oscillator, and
 /// says nothing of the temperature.
 const JUMP_SIGMAS: f64 = 8.0;
@@ -129,9 +128,7 @@ impl Model {
         let innovation = phase - self.state[0];
         let p = &mut self.covariance;
         let variance = p[0][0] + r;
-        let squared = innovation * innovation / variance;
-        let likelihood = -0.5 * ((FREEDOM + 1.0) * (squared / FREEDOM).ln_1p() + variance.ln());
-        self.evidence += likelihood - self.evidence / REMEMBERED;
+        self.evidence += likelihood(innovation, variance) - self.evidence / REMEMBERED;
         let first = p[0];
         for (state, row) in self.state.iter_mut().zip(p.iter_mut()) {
             let gain = row[0] / variance;

@@ -60,16 +60,12 @@ impl Whiteness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::next;
 
     /// Deterministic numbers without correlation.
     fn white(n: u32) -> impl Iterator<Item = f64> {
         let mut seed = 1_u64;
-        (0..n).map(move |_| {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 40) as f64 / f64::from(1 << 23) - 1.0
-        })
+        (0..n).map(move |_| (next(&mut seed) >> 40) as f64 / f64::from(1 << 23) - 1.0)
     }
 
     #[test]

@@ -80,29 +80,13 @@ fn with(voter: Voter, role: Role) -> Voter {
     Voter { role, ..voter }
 }
 
-const PREFER: Role = Role {
-    prefer: true,
-    trust: false,
-    require: false,
-};
-const TRUST: Role = Role {
-    prefer: false,
-    trust: true,
-    require: false,
-};
-const REQUIRE: Role = Role {
-    prefer: false,
-    trust: false,
-    require: true,
-};
-
 #[test]
 fn a_preferred_one_is_followed_where_it_tells_the_truth() {
     let voters = [
         voter(1, 0.0, 1e-3),
         voter(2, 0.1e-3, 1e-3),
-        with(voter(3, 0.2e-3, 4e-3), PREFER),
-        with(voter(4, 0.2e-3, 5e-3), PREFER),
+        with(voter(3, 0.2e-3, 4e-3), Role::PREFER),
+        with(voter(4, 0.2e-3, 5e-3), Role::PREFER),
     ];
     let verdicts = select(&voters, Some(SourceId(1)));
     assert_eq!(state_of(&verdicts, 3), Some(State::Selected));
@@ -113,7 +97,7 @@ fn a_preferred_one_is_followed_where_it_tells_the_truth() {
         "agrees, and a preferred source is followed"
     );
     // That it is preferred makes it no more right.
-    let lie = with(voter(3, 20e-3, 4e-3), PREFER);
+    let lie = with(voter(3, 20e-3, 4e-3), Role::PREFER);
     let verdicts = select(&[voters[0], voters[1], lie], Some(SourceId(3)));
     assert_eq!(state_of(&verdicts, 3), Some(State::Falseticker));
     assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
@@ -122,7 +106,7 @@ fn a_preferred_one_is_followed_where_it_tells_the_truth() {
 #[test]
 fn a_trusted_one_outvotes_all_others() {
     let voters = [
-        with(voter(1, 0.0, 10e-3), TRUST),
+        with(voter(1, 0.0, 10e-3), Role::TRUST),
         voter(2, 50e-3, 1e-3),
         voter(3, 50e-3, 1e-3),
         voter(4, 4e-3, 1e-3),
@@ -141,10 +125,15 @@ fn a_trusted_one_outvotes_all_others() {
     assert_eq!(state_of(&verdicts, 6), Some(State::Falseticker));
     assert_eq!(state_of(&verdicts, 1), Some(State::Candidate));
     // Two that contradict each other leave no one to follow, and three do.
-    let two = [voters[0], with(voters[1], TRUST), voters[3], voters[4]];
+    let two = [
+        voters[0],
+        with(voters[1], Role::TRUST),
+        voters[3],
+        voters[4],
+    ];
     assert!(select(&two, None).iter().all(|v| v.1 == State::Unusable));
     assert!(reason_of(&select(&two, None), 4).contains("at most 1 of 2 trusted sources"));
-    let three = [&two[..], &[with(voters[2], TRUST)]].concat();
+    let three = [&two[..], &[with(voters[2], Role::TRUST)]].concat();
     assert_eq!(state_of(&select(&three, None), 4), Some(State::Falseticker));
 }
 
@@ -158,7 +147,11 @@ fn without_a_required_one_that_tells_the_truth_nobody_is_followed() {
     let nobody = super::select(&others, None, &policy);
     assert!(nobody.iter().all(|v| v.1 == State::Unusable));
     assert!(reason_of(&nobody, 1).ends_with("no required source does (source.require)"));
-    let mut all = [others[0], others[1], with(voter(3, 0.0, 9e-3), REQUIRE)];
+    let mut all = [
+        others[0],
+        others[1],
+        with(voter(3, 0.0, 9e-3), Role::REQUIRE),
+    ];
     let verdicts = super::select(&all, None, &policy);
     assert_eq!(state_of(&verdicts, 1), Some(State::Selected));
     all[2].offset_s = 20e-3;

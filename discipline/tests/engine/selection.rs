@@ -15,22 +15,6 @@ fn bench_of(count: u32) -> Bench {
     bench
 }
 
-const TRUST: Role = Role {
-    prefer: false,
-    trust: true,
-    require: false,
-};
-const REQUIRE: Role = Role {
-    prefer: false,
-    trust: false,
-    require: true,
-};
-const PREFER: Role = Role {
-    prefer: true,
-    trust: false,
-    require: false,
-};
-
 #[test]
 fn a_source_that_is_measured_only_is_measured_and_moves_nothing() {
     let mut bench = bench_of(1);
@@ -49,7 +33,7 @@ fn what_is_asked_for_counts_at_once_and_nothing_is_forgotten() {
     let all = [(1, ms(0)), (2, ms(0)), (3, ms(0))];
     bench.rounds(20, &all);
     assert_eq!(bench.status().selected, Some(SourceId(1)));
-    bench.give(3, PREFER);
+    bench.give(3, Role::PREFER);
     assert_eq!(bench.state(3), State::Selected);
     assert_eq!(bench.state(1), State::Candidate);
     bench.give(3, Role::default());
@@ -73,7 +57,7 @@ fn what_is_asked_for_counts_at_once_and_nothing_is_forgotten() {
 #[test]
 fn a_trusted_source_is_believed_against_three_others() {
     let mut bench = bench_of(4);
-    bench.give(4, TRUST);
+    bench.give(4, Role::TRUST);
     bench.rounds(20, &[(1, ms(400)), (2, ms(400)), (3, ms(400)), (4, ms(0))]);
     assert_eq!(bench.state(4), State::Selected);
     assert_eq!(bench.state(1), State::Falseticker);
@@ -84,7 +68,7 @@ fn a_trusted_source_is_believed_against_three_others() {
 #[test]
 fn while_the_required_source_is_away_the_clock_is_left_alone() {
     let mut bench = bench_of(2);
-    bench.give(1, REQUIRE);
+    bench.give(1, Role::REQUIRE);
     bench.rounds(20, &[(1, ms(0)), (2, ms(0))]);
     assert_eq!(bench.state(2), State::Combined);
     bench.discipline.set_reachable(SourceId(1), false);
