@@ -500,6 +500,7 @@ fn to_be_stamped(posted: &Posted, pending: &[Option<Pending<'_>>], trial: bool) 
     }
     let mut stamped = wanted;
     if pending.len() == BATCH
+        && wanted.contains(&true)
         && pending
             .iter()
             .flatten()
