@@ -13,6 +13,7 @@ use clockwright_timebase::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::daemon::Daemon;
+use super::fallback::Sort;
 use super::local;
 use super::notify;
 use super::refclocks::Attached;
@@ -34,7 +35,7 @@ impl Daemon {
             return;
         };
         member.last = Some((*exchange, sample.delay));
-        let counts = member.usual.counts(exchange.worst_kind());
+        let counts = member.usual.counts(Sort::of(exchange));
         member.kiss = None;
         member.refused = None;
         let in_doubt = member.is_in_doubt();
@@ -52,11 +53,11 @@ impl Daemon {
 
     /// Takes in what the newest exchange is likely to be.
     pub(super) fn take_foreseen(&mut self, id: SourceId, foreseen: &Foreseen) {
-        // Stamps of another kind than the last exchange had lie elsewhere by more than such a guess is
-        // worth: what is whole will tell.
-        let kinds = |exchange: &Exchange| (exchange.t1.kind, exchange.t4.kind);
-        let last = self.sources.member_mut(id).and_then(|member| member.last);
-        if last.is_some_and(|(last, _)| kinds(&last) != kinds(&foreseen.exchange)) {
+        // Stamps of another sort lie elsewhere by more than such a guess is worth: what is whole
+        // will tell.
+        let sort = Sort::of(&foreseen.exchange);
+        let member = self.sources.member_mut(id);
+        if !member.is_some_and(|member| member.usual.is(sort)) {
             return;
         }
         let reading = self.clock.read_steady();
