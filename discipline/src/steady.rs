@@ -1,4 +1,14 @@
 //! The steady state of the two-state filter: optimal PI gains and the limit of any estimator.
+//!
+//! Model: offsets measured every T seconds with variance r, of an oscillator whose frequency walks by
+//! w (s/s per √s). With λ² = w²T³/r, the fixed point of prediction and measurement has
+//!
+//! ```text
+//! b² = λ²(1 − a)    and    a² + ab − 2b + b²/6 = 0
+//! ```
+//!
+//! for the gains a (phase) and b (frequency, times T). With u = √(1 − a) that is a palindromic
+//! equation of fourth degree, and y = u + 1/u solves y² − λy + λ²/6 − 4 = 0.
 
 use crate::kalman::Covariance;
 
@@ -27,31 +37,24 @@ impl SteadyState {
     /// For offsets measured every `interval_s` seconds with RMS error `noise_s` on an oscillator
     /// whose frequency walks by `wander` (s/s per √s). All must be positive.
     pub fn new(noise_s: f64, wander: f64, interval_s: f64) -> Self {
-        let r = noise_s * noise_s;
-        let mut after = Covariance {
-            phase: r,
-            cross: 0.0,
-            frequency: r / (interval_s * interval_s),
+        let (r, t) = (noise_s * noise_s, interval_s);
+        let lambda = wander * t.powi(3).sqrt() / noise_s;
+        let y = f64::midpoint(lambda, (lambda * lambda / 3.0 + 16.0).sqrt());
+        // 1/u − u, without the difference of what is nearly equal.
+        let apart = (lambda * (y - lambda / 6.0)).sqrt();
+        let u = 2.0 / (y + apart);
+        let (a, b) = (u * apart, lambda * u);
+        let after = Covariance {
+            phase: a * r,
+            cross: b * r / t,
+            frequency: r / (u * u * t * t) * b * (a - b / 2.0),
         };
-        // The Riccati recursion contracts by (1−a) a step; a is above 1e-4 for anything that
-        // could be run, and a fixed bound keeps any input from looping.
-        for _ in 0..100_000 {
-            let (_, next) = after.after(interval_s, wander).measured(r);
-            let change = (next.phase - after.phase).abs() / after.phase
-                + (next.frequency - after.frequency).abs() / after.frequency;
-            after = next;
-            if change < 1e-12 {
-                break;
-            }
-        }
-        let before = after.after(interval_s, wander);
-        let ((a, k2), _) = before.measured(r);
         Self {
             a,
-            b: k2 * interval_s,
+            b,
             after_update_s: after.phase.sqrt(),
-            before_update_s: before.phase.sqrt(),
-            mean_s: mean_phase_variance(after, wander, interval_s).sqrt(),
+            before_update_s: after.phase.sqrt() / u,
+            mean_s: mean_phase_variance(after, wander, t).sqrt(),
         }
     }
 
@@ -92,6 +95,30 @@ mod tests {
     }
 
     proptest! {
+        /// One more step of the filter leads back to where it was.
+        #[test]
+        fn it_is_a_fixed_point(noise in -9.5f64..-2.0, wander in -12.0f64..-7.0, poll in -7i32..=17) {
+            let (noise, wander) = (10f64.powf(noise), 10f64.powf(wander));
+            let t = f64::from(poll).exp2();
+            let steady = SteadyState::new(noise, wander, t);
+            let r = noise * noise;
+            let after = Covariance {
+                phase: steady.after_update_s.powi(2),
+                cross: steady.b * r / t,
+                frequency: (steady.mean_s.powi(2) - steady.after_update_s.powi(2) - steady.b * r
+                    - wander * wander * t.powi(3) / 12.0) * 3.0 / (t * t),
+            };
+            let before = after.after(t, wander);
+            let ((a, k2), next) = before.measured(r);
+            let close = |x: f64, y: f64| (x / y - 1.0).abs() < 1e-6;
+            prop_assert!(close(a, steady.a), "{a} {steady:?}");
+            prop_assert!(close(k2 * t, steady.b), "{} {steady:?}", k2 * t);
+            prop_assert!(close(before.phase.sqrt(), steady.before_update_s));
+            prop_assert!(close(next.phase, after.phase));
+            prop_assert!(close(next.cross, after.cross));
+            prop_assert!(close(next.frequency, after.frequency), "{next:?} {after:?}");
+        }
+
         #[test]
         fn gains_are_stable(noise in -9.5f64..-2.0, wander in -12.0f64..-7.0, poll in -7i32..=17) {
             let steady = SteadyState::new(10f64.powf(noise), 10f64.powf(wander), f64::from(poll).exp2());

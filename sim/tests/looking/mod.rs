@@ -6,10 +6,6 @@ use std::thread;
 
 use clockwright_sim::{Report, Scenario, run};
 
-/// How long after a step of the oscillator's frequency the bound may be broken, as
-/// docs/decisions.md says: until the second sample after it, s.
-const AFTER_FREQUENCY_STEP_S: f64 = 3.0;
-
 /// How many times as many worlds as usual are to be looked at.
 pub(crate) fn scale() -> u32 {
     let said = std::env::var("CONTAINMENT_SCALE").ok();
@@ -39,21 +35,9 @@ pub(crate) fn run_all(scenarios: &[Scenario]) -> Vec<Report> {
     })
 }
 
-/// Violations that nothing excuses.
-fn unexcused(report: &Report) -> u64 {
-    let all = report.bound_violations + report.sample_violations;
-    let excused: u64 = report
-        .events
-        .iter()
-        .filter(|event| event.what.starts_with("frequency"))
-        .filter(|event| {
-            event
-                .last_violation_s
-                .is_some_and(|s| s <= AFTER_FREQUENCY_STEP_S)
-        })
-        .map(|event| event.violations)
-        .sum();
-    all - excused
+/// All violations there were, right after samples and between them.
+fn violations(report: &Report) -> u64 {
+    report.bound_violations + report.sample_violations
 }
 
 /// Asserts that no bound was broken; says all that were. Returns how often one was looked at.
@@ -64,7 +48,7 @@ pub(crate) fn assert_contained(name: &str, scenarios: &[Scenario]) -> u64 {
     for (scenario, report) in scenarios.iter().zip(&reports) {
         looks += report.bound_probes + report.sample_probes;
         assert!(report.exchanges > 0, "{} measures nothing", scenario.name);
-        if unexcused(report) > 0 {
+        if violations(report) > 0 {
             broken.push((scenario, report));
         }
     }
