@@ -19,7 +19,10 @@ pub use phc::Hardware;
 pub use shown::Shown;
 pub use simulated::Simulated;
 pub use system::System;
-pub use tai::{ahead_of_utc, guess_tai_offset, hold_tai_offset, know_tai_offset, leap_tai_offset};
+pub use tai::{
+    LEAST_TAI_OFFSET_S, ahead_of_utc, guess_tai_offset, hold_tai_offset, know_tai_offset,
+    leap_tai_offset,
+};
 pub use timescale::{Implausible, Pace, Timescale, Window};
 
 use std::fmt;

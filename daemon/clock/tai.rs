@@ -12,6 +12,9 @@ use clockwright_timebase::Duration;
 
 use crate::config::Timescale;
 
+/// TAI - UTC was this in 1972, when leap seconds began, s. Less is what a kernel counts that was told nothing
+/// and has made leap seconds.
+pub const LEAST_TAI_OFFSET_S: i32 = 10;
 /// Since 2017-01-01 (IERS Bulletin C 52); none has been announced since.
 const SINCE_2017_S: i32 = 37;
 
@@ -60,7 +63,7 @@ fn tai_offset() -> i32 {
         return known;
     }
     let told = adjust::read(ClockId::REALTIME).map_or(0, |state| state.tai_offset);
-    if told > 0 {
+    if told >= LEAST_TAI_OFFSET_S {
         told
     } else {
         ELSE.load(Ordering::Relaxed)

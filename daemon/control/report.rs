@@ -120,6 +120,10 @@ pub struct StatusReport {
     /// Why the list that is configured was refused when it was last read.
     #[serde(default)]
     pub leap_list_error: Option<String>,
+    /// Which sources do not agree about a leap second at the end of this day, and what is done. Null:
+    /// they do.
+    #[serde(default)]
+    pub leap_disagreement: Option<String>,
     /// What must still be added to the clock to make it right, by the current estimate, s.
     pub offset_s: Option<f64>,
     /// What the clock is steered by: positive makes it run faster than the oscillator, ppm.

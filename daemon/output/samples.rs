@@ -33,6 +33,7 @@ pub(crate) fn status() -> StatusReport {
             next_leap_unix_s: None,
         }),
         leap_list_error: None,
+        leap_disagreement: None,
         offset_s: Some(-120e-9),
         frequency_ppm: Some(12.3456),
         frequency_uncertainty_ppm: Some(0.002),

@@ -143,6 +143,7 @@ fn details(status: &StatusReport) -> Table {
             status.tai_offset_s.map(|offset| format!("{offset} s")),
         ),
         ("Leap list", Some(leap_list(status))),
+        ("Leap votes", disagreement(status)),
         ("Last update", status.last_update_age_s.map(ago)),
         ("Sources", Some(sources)),
         ("Samples", Some(format!("{} used", status.samples))),
@@ -157,7 +158,13 @@ fn details(status: &StatusReport) -> Table {
     for (name, value) in rows {
         // The true error can be known of the virtual clock only, TAI only by a list; not all hosts have a
         // sensor, and most are never disrupted.
-        let optional = ["True error", "TAI - UTC", "Temperature", "Disruptions"];
+        let optional = [
+            "True error",
+            "TAI - UTC",
+            "Temperature",
+            "Disruptions",
+            "Leap votes",
+        ];
         if optional.contains(&name) && value.is_none() {
             continue;
         }
@@ -165,6 +172,12 @@ fn details(status: &StatusReport) -> Table {
         table.row(vec![Cell::new(name, Style::Heading), value.into()]);
     }
     table
+}
+
+/// Which sources do not agree about a leap second.
+fn disagreement(status: &StatusReport) -> Option<String> {
+    let told = status.leap_disagreement.as_deref()?;
+    Some(printable(told).into_owned())
 }
 
 /// The list of leap seconds, and until when it counts.

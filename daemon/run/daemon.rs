@@ -16,6 +16,7 @@ use super::disruptions::Past;
 use super::follow::Followers;
 use super::keys::KeysFound;
 use super::leap_file::LeapFile;
+use super::leap_kernel::KernelLeaps;
 use super::leap_list::ListFile;
 use super::limiter::Limiter;
 use super::local::LocalWatch;
@@ -111,6 +112,9 @@ pub(super) struct Daemon {
     pub(super) told_smears: bool,
     /// The leap second that the kernel was last told of.
     pub(super) told_leap: KernelLeap,
+    pub(super) kernel_leaps: KernelLeaps,
+    /// Who disagreed about a leap second when that was last told.
+    pub(super) told_votes: Option<String>,
     /// Steps of the system clock by this process that the watch has yet to report.
     pub(super) own_steps: u32,
     /// Says when the machine was moved.
@@ -160,6 +164,7 @@ impl Daemon {
             LeapFile::new(&parts.config.state.directory),
         );
         let leap_list = ListFile::new(&parts.config.clock.leap_list, now);
+        let kernel_leaps = KernelLeaps::new(parts.clock.as_ref());
         let mut daemon = Self {
             main_file: parts.main_file,
             config: parts.config,
@@ -191,6 +196,8 @@ impl Daemon {
             told_synchronized: None,
             told_smears: false,
             told_leap: KernelLeap::None,
+            kernel_leaps,
+            told_votes: None,
             own_steps: 0,
             moves: MoveWatch::new(),
             past: Past::default(),
@@ -233,6 +240,7 @@ impl Daemon {
             self.local_due(),
             self.temperature_due(),
             self.discipline.next_timeout(),
+            self.kernel_leap_due(),
             Some(self.leap_list.next_timeout()),
             Some(self.save_at),
         ];
@@ -246,12 +254,17 @@ impl Daemon {
         let now = self.clock.timescale().now();
         self.read_temperature(now);
         if self.discipline.next_timeout().is_some_and(|due| due <= now) {
+            let passed = self.discipline.leap_passed();
             self.discipline.handle_timeout(now);
             self.carry_out();
-            if self.told_leap != KernelLeap::None {
-                // It has been made, or is just being: the kernel need not be told any more.
+            if self.told_leap != KernelLeap::None || self.discipline.leap_passed() != passed {
+                // It has been made, or is just being: the kernel need not be told any more, or it has
+                // to be told what TAI is now.
                 self.tell();
             }
+        }
+        if self.kernel_leap_due().is_some_and(|due| due <= now) {
+            self.tell();
         }
         if self.leap_list.next_timeout() <= now {
             self.look_at_leap_list();

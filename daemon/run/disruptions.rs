@@ -77,6 +77,7 @@ impl Daemon {
                     "the host slept for {:.1} s: starting afresh",
                     slept.as_secs_f64()
                 );
+                self.order_leap_anew(now);
                 self.past.note(DisruptionKind::Suspended, Some(slept), now);
                 self.restart_trackers();
                 self.start_afresh(now);
@@ -103,6 +104,7 @@ impl Daemon {
                 self.start_afresh(now);
             }
             Disruption::Set(by) if self.clock.stamps_packets() => {
+                self.order_leap_anew(now);
                 self.past.note(DisruptionKind::ClockSet, Some(by), now);
                 let by = show(by);
                 if self.clock.steering() == Steering::Adjusting {

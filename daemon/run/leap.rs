@@ -42,36 +42,8 @@ impl Daemon {
         if today.is_some() {
             hold_tai_offset();
         }
-        self.contradict_sources(reading, today);
-        let makes_it =
-            self.config.clock.leap == LeapMode::Kernel && self.clock.name() == ClockName::System;
-        let in_hand = self.discipline.leap_in_hand(reading.raw);
-        match in_hand.filter(|_| makes_it).map(|second| second.inserted) {
-            Some(true) => KernelLeap::Insert,
-            Some(false) => KernelLeap::Delete,
-            None => KernelLeap::None,
-        }
-    }
-
-    /// Warns where most sources announce for today what the list does not have, or the other way
-    /// round. Sources that say nothing are not wrong: many announce it late.
-    fn contradict_sources(&mut self, reading: ClockReading, today: Option<LeapSecond>) {
-        let votes = self.discipline.leap(reading.raw);
-        let now = reading.clock;
-        let voted = LeapSecond::new(end_of_day(now), votes).filter(|_| is_leap_day(now));
-        let decided = self.leap_list.valid(now).is_some();
-        if decided
-            && voted.is_some()
-            && voted != today
-            && let Some(leave) = self.limiter.leave("leap", reading.raw)
-        {
-            warn!(
-                "most sources announce a leap second for the end of this day, and {} has {}: the \
-                 list is believed{leave}",
-                self.leap_list.path().display(),
-                if today.is_some() { "another" } else { "none" }
-            );
-        }
+        self.tell_of_votes(reading);
+        self.kernel_leap(reading)
     }
 
     /// TAI - UTC, s, where a list that is valid says it of a clock that is synchronised.
@@ -95,6 +67,7 @@ impl Daemon {
 
     /// A leap second has come.
     pub(super) fn take_leap_second(&mut self, second: LeapSecond, step: bool) {
+        self.tai_after(second, self.reading());
         leap_tai_offset(second.shift());
         info!(
             "a leap second is {} before {}",
@@ -166,7 +139,7 @@ fn manner(clock: &dyn Clock, config: &ClockConfig) -> Option<LeapManner> {
 }
 
 /// 0:00:00 of the day after the one that `now` is in.
-fn end_of_day(now: Timestamp<Utc>) -> Timestamp<Utc> {
+pub(super) fn end_of_day(now: Timestamp<Utc>) -> Timestamp<Utc> {
     let day = Duration::from_secs(SECONDS_A_DAY).as_units();
     let ended = now.since_epoch().as_units().div_euclid(day);
     Timestamp::from_epoch(Duration::from_units((ended + 1) * day))
@@ -175,7 +148,7 @@ fn end_of_day(now: Timestamp<Utc>) -> Timestamp<Utc> {
 /// Is it the last day of June or December? Servers announce a leap second for the end of the
 /// *month*, some of them for weeks; and leap seconds have only ever been at the ends of these months
 /// (ITU-R TF.460-6 prefers them).
-fn is_leap_day(now: Timestamp<Utc>) -> bool {
+pub(super) fn is_leap_day(now: Timestamp<Utc>) -> bool {
     let seconds = now.since_epoch().as_nanos().div_euclid(1_000_000_000);
     let (month, day) = month_and_day(seconds.div_euclid(SECONDS_A_DAY));
     matches!((month, day), (6, 30) | (12, 31))

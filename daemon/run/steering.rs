@@ -145,6 +145,7 @@ impl Daemon {
             error!("the clock cannot be stepped: {failure}");
             return;
         }
+        self.order_leap_anew(self.clock.timescale().now());
         self.counts.steps += 1;
         info!("the clock was stepped by {}", signed(by.as_secs_f64()));
         if let ClockName::Phc(device) = self.clock.name() {
@@ -236,7 +237,7 @@ impl Daemon {
             leap,
             max_error: bounded(status.error_bound_s),
             est_error: bounded(status.offset_s.abs() + status.offset_sd_s),
-            tai_offset,
+            tai_offset: self.tai_for_kernel(reading, leap, tai_offset),
         };
         if let Some(helm) = self.clock.helm()
             && let Err(failure) = helm.announce(&announcement)

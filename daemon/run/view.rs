@@ -77,6 +77,7 @@ impl Daemon {
             tai_offset_s: self.tai_offset_s(reading, synchronized),
             leap_list: self.leap_list_report(reading),
             leap_list_error: self.leap_list.error().map(str::to_owned),
+            leap_disagreement: self.leap_disagreement(reading),
             offset_s: estimate(status.offset_s),
             holdover_s: status.holdover_s.filter(|_| known),
             temperature_c: self.discipline.temperature_c(),

@@ -16,6 +16,7 @@ mod faults;
 mod filters;
 mod guest;
 mod kinds;
+mod leap;
 mod over_ptp;
 mod peers;
 mod probe;

@@ -62,6 +62,7 @@ pub(crate) struct Status {
     pub(crate) error_bound_s: Option<f64>,
     pub(crate) steps: u64,
     pub(crate) samples: u64,
+    pub(crate) disruptions: u64,
 }
 
 /// What is asked of an element of `sources --json`.
@@ -89,6 +90,11 @@ impl Sample {
     /// The status of a daemon, if it answered.
     pub(crate) fn status(&self, daemon: &str) -> Option<Status> {
         serde_json::from_value(self.said.get(daemon)?.get("status")?.clone()).ok()
+    }
+
+    /// What the kernel said of its clock (`kernel` in `tests/lab/guest/lab.py`).
+    pub(crate) fn kernel(&self) -> &Value {
+        self.said.get("kernel").unwrap_or(&Value::Null)
     }
 
     /// Its sources.

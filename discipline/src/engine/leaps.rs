@@ -2,7 +2,7 @@
 
 use clockwright_timebase::{Raw, Timestamp};
 
-use super::{Action, ClockReading, Discipline};
+use super::{Action, ClockReading, Discipline, SourceId};
 use crate::estimate::SourceEstimate;
 use crate::leap::{LeapManner, LeapSecond, smears};
 use crate::part::State;
@@ -33,22 +33,25 @@ impl Discipline {
     /// announce. Those that smear have no vote; and for a day after one, whoever still announces it
     /// has not noticed.
     pub fn leap(&self, now: Timestamp<Raw>) -> Leap {
-        if self.leaps.is_recent(now) {
-            return Leap::None;
-        }
-        let has_vote = |source: &&Source| {
+        let votes: Vec<Leap> = self.leap_votes(now).map(|(_, leap)| leap).collect();
+        [Leap::Insert, Leap::Delete]
+            .into_iter()
+            .find(|leap| 2 * votes.iter().filter(|said| *said == leap).count() > votes.len())
+            .unwrap_or(Leap::None)
+    }
+
+    /// What each source says of that that has a vote.
+    pub fn leap_votes(&self, now: Timestamp<Raw>) -> impl Iterator<Item = (SourceId, Leap)> {
+        let has_vote = |source: &Source| {
             let usable = matches!(
                 source.state,
                 State::Selected | State::Combined | State::Candidate
             );
             usable && source.has_voice() && !smears(source.filter.upstream().reference_id)
         };
-        let votes = self.sources.values().filter(has_vote);
-        let votes: Vec<Leap> = votes.map(|source| source.filter.upstream().leap).collect();
-        [Leap::Insert, Leap::Delete]
-            .into_iter()
-            .find(|leap| 2 * votes.iter().filter(|said| *said == leap).count() > votes.len())
-            .unwrap_or(Leap::None)
+        let sources = self.sources.iter().filter(move |(_, it)| has_vote(it));
+        let votes = sources.map(|(id, source)| (*id, source.filter.upstream().leap));
+        votes.filter(move |_| !self.leaps.is_recent(now))
     }
 
     /// Lets a leap second pass whose time has come.

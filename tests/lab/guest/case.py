@@ -11,6 +11,8 @@ never from a daemon. The description, every part of which has a default:
     sys_ppb     error of the system's oscillator
     wander_ppb  of the same, a random walk by about so much each second, from "seed"
     clock_error_s  of the system clock, at the start
+    leap        a leap second: {"day_ends": seconds since 1970, "inserted": true, "at": s}. The system clock is set so
+                that it is due at "at"; {"tai": [before, after]} makes a list for daemons, LEAP_LIST in lab.py
     daemons     [{"name", "in": namespace, "program", "config" | "arguments", "wrap": [...], "at": s}]
                 program: clockwright, chronyd, refntp, ptp4l or a path. "{phc0}" and the like in what is
                 configured become /dev/ptpN of a device, "{true}" that of true time.
@@ -31,6 +33,8 @@ import time
 
 import lab
 
+# A case with a leap second is set up so long before it starts, as far as its daemons, and only then they.
+SET_UP_S, DAEMONS_S = 90, 5
 CONTROL = "/run/%s.sock"
 OWN_LINES = '\n[control]\nsocket = "/run/%s.sock"\n[state]\ndirectory = "/run/%s-state"\n[log]\nlevel = "%s"\n'
 CHRONY_LINES = "\ncmdport 0\nbindcmdaddress /run/%s/chrony.sock\npidfile /run/%s.pid\n"
@@ -108,6 +112,9 @@ class Case:
 
     def set_up(self):
         about = self.about
+        self.turn_s = None
+        if "leap" in about:
+            self.set_date(about["leap"])
         if about.get("network") == "igb":
             names = sorted(os.listdir(path)[0] for path in glob.glob("/sys/bus/pci/drivers/igb/*/net"))
             self.set_up_cards(dict(enumerate(names)))
@@ -121,10 +128,29 @@ class Case:
                 lab.bond()
             self.set_knobs()
         lab.write(lab.TRUTH + "sys_ppb", self.sys_ppb)
+        if "leap" in about:
+            sign = 1 if about["leap"]["inserted"] else -1
+            lab.write(lab.TRUTH + "leap_s", sign * about["leap"]["day_ends"])
         if about.get("clock_error_s"):
             lab.add_to_clock(about["clock_error_s"])
         for command in about.get("before", []):
             lab.sh(command)
+
+    def set_date(self, leap):
+        """True time begins with what the clock shows when the module is loaded."""
+        self.turn_s = leap["day_ends"] - (0 if leap["inserted"] else 1)
+        time.clock_settime(time.CLOCK_REALTIME, self.turn_s - leap["at"] - SET_UP_S)
+        if "tai" in leap:
+            lab.write_leap_list(leap["day_ends"], *leap["tai"])
+
+    def wait_for_the_start(self, before_s):
+        """The leap second comes as long after the start as it is to; waits until so long before that."""
+        if self.turn_s is None:
+            return
+        left = self.turn_s - time.time() - self.about["leap"]["at"] - before_s
+        if left < 0:
+            raise RuntimeError("%.1f s too late for the leap second" % -left)
+        time.sleep(left)
 
     def set_up_cards(self, cards):
         """Cards that are not the module's, by device number; the module only for the truth."""
@@ -190,6 +216,9 @@ class Case:
 
     def run(self):
         self.set_up()
+        for daemon in self.daemons.values():
+            lab.in_memory(daemon.path)
+        self.wait_for_the_start(DAEMONS_S)
         todo = [(e["at"], e["do"]) for e in self.about.get("events", [])]
         for daemon in self.daemons.values():
             if "at" in daemon.about:
@@ -197,6 +226,7 @@ class Case:
             else:
                 daemon.start()
         todo.sort(key=lambda one: one[0])
+        self.wait_for_the_start(0)
         start = time.monotonic()
         interval = self.about.get("interval", 0.25)
         for n in range(1, round(self.about.get("seconds", 30) / interval) + 1):

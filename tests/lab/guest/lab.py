@@ -5,6 +5,7 @@ For scripts that run in the guest. Nothing here goes through what is tested.
 
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ CACHE = os.environ["LAB_CACHE"]
 OUT = os.environ["OUT"]
 PLATFORM = "/sys/devices/platform/"
 TRUTH = PLATFORM + "hwtsim_true/"
+LEAP_LIST = "/run/leap-seconds.list"
 
 
 def sh(command, **more):
@@ -112,8 +114,19 @@ def stats(device):
 
 
 def clock_error_ns():
-    """The system clock minus true time."""
+    """The system clock minus UTC."""
     return int(read(TRUTH + "sys_error_ns"))
+
+
+def write_leap_list(day_ends, before, after):
+    """A list of leap seconds with one at the end of that day (s since 1970), which changes TAI - UTC."""
+    ntp = day_ends + 2208988800
+    year = 365 * 86400
+    lines = [("#$", ntp - year), ("#@", ntp + year), (ntp - 5 * year, before), (ntp, after)]
+    digits = "".join(str(part) for line in lines for part in line if part not in ("#$", "#@"))
+    digest = hashlib.sha1(digits.encode()).hexdigest()
+    text = "".join("%s %s\n" % line for line in lines)
+    write(LEAP_LIST, text + "#h " + " ".join(digest[i : i + 8] for i in range(0, 40, 8)) + "\n")
 
 
 def phc_error_ns(device):
@@ -155,10 +168,15 @@ ADJ_FREQUENCY, ADJ_TICK, ADJ_SETOFFSET, ADJ_NANO = 0x2, 0x4000, 0x100, 0x2000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+STATES = ("ok", "insert", "delete", "in progress", "occurred", "unsynchronized")  # TIME_*
+
+
 def clock_adjtime(clock, **fields):
     timex = Timex(**fields)
-    if libc.clock_adjtime(clock, ctypes.byref(timex)) < 0:
+    state = libc.clock_adjtime(clock, ctypes.byref(timex))
+    if state < 0:
         raise OSError(ctypes.get_errno(), "clock_adjtime")
+    timex.state = STATES[state]
     return timex
 
 
@@ -176,6 +194,9 @@ def kernel():
         "tick_us": timex.tick,
         "frequency_ppm": timex.freq / 65536,
         "offset": timex.offset,
+        "leap": {0x10: "insert", 0x20: "delete"}.get(timex.status & 0x30, "none"),  # STA_INS, STA_DEL
+        "state": timex.state,
+        "tai_offset_s": timex.tai,
     }
 
 
