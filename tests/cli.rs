@@ -331,6 +331,7 @@ fn status(synchronized: bool) -> StatusReport {
         tai_offset_s: None,
         leap_list: None,
         leap_list_error: None,
+        leap_disagreement: None,
         offset_s: Some(1e-6),
         frequency_ppm: Some(1.0),
         frequency_uncertainty_ppm: None,

@@ -421,10 +421,8 @@ impl Daemon {
 
     /// Ends the correction under way; the frequency stays.
     fn end_correction(&mut self) {
-        if let Some(end) = self.discipline.next_timeout() {
-            self.discipline.handle_timeout(end);
-            self.carry_out();
-        }
+        self.discipline.end_correction();
+        self.carry_out();
     }
 
     /// Ends well: no correction goes on without us, and what has been learnt is kept.

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use clockwright_discipline::{Leap, LeapSecond};
 use clockwright_sys::adjust::KernelLeap;
 use clockwright_sys::clock::raw_now;
-use clockwright_timebase::{Duration, Raw, Timestamp};
+use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{debug, info, warn};
 
 use super::daemon::Daemon;
+use super::leap::end_of_day;
 use super::rivals;
 use super::watch::Disruption;
 use crate::control::{DisruptionKind, DisruptionReport, Steering};
@@ -102,6 +104,9 @@ impl Daemon {
             Disruption::Set(by) if self.is_leap_second(by) => {
                 info!("a leap second: the system clock was set by {}", show(by));
                 self.start_afresh(now);
+                if let Some(second) = made_by(by, self.reading().clock) {
+                    self.discipline.leap_was_made(second, now);
+                }
             }
             Disruption::Set(by) if self.clock.stamps_packets() => {
                 self.order_leap_anew(now);
@@ -205,6 +210,17 @@ fn suspects() -> String {
 
 fn show(by: Duration) -> String {
     signed(by.as_secs_f64())
+}
+
+/// The leap second by which the clock was set, now that it shows `now`: in the second that is shown
+/// twice, or at the very beginning of a day.
+fn made_by(by: Duration, now: Timestamp<Utc>) -> Option<LeapSecond> {
+    let day = Duration::from_secs(86_400);
+    if by.is_negative() {
+        LeapSecond::new(end_of_day(now), Leap::Insert)
+    } else {
+        LeapSecond::new(end_of_day(now) - day, Leap::Delete)
+    }
 }
 
 #[cfg(test)]

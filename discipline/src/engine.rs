@@ -311,6 +311,14 @@ impl Discipline {
         self.hold_over(now);
     }
 
+    /// Ends a correction that is under way before its time, and nothing else: nobody will be there to
+    /// end it. Something to [carry out](Self::poll_action) may follow.
+    pub fn end_correction(&mut self) {
+        if let Some(correction) = self.pi.ends().and_then(|end| self.pi.expire(end)) {
+            self.steer(correction.frequency);
+        }
+    }
+
     /// The next thing to carry out; call until `None` after each `handle_…`.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

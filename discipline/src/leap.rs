@@ -182,6 +182,14 @@ impl Leaps {
         Some((second, manner))
     }
 
+    /// The clock was set to it by somebody else at `at`, while no count of UTC was known: the next one
+    /// known will be that after it.
+    pub(crate) fn made(&mut self, second: LeapSecond, at: Timestamp<Raw>) {
+        let manner = LeapManner::ByItself;
+        self.expected = None;
+        self.last = Some(Passed { second, manner, at });
+    }
+
     /// A reading of the clock on the timescale without leap seconds.
     pub(crate) fn reading(
         &self,

@@ -18,6 +18,12 @@ impl Discipline {
         self.leaps.expect(next, utc.as_ref(), now);
     }
 
+    /// Says that the kernel has made this leap second at `at` while it was not [in hand](Self::leap_in_hand):
+    /// the clock was not known to be right yet. [`Self::restart`] goes before; it does not come again.
+    pub fn leap_was_made(&mut self, second: LeapSecond, at: Timestamp<Raw>) {
+        self.leaps.made(second, at);
+    }
+
     /// The leap second that the clock is to make: the one expected, and up to 2 s after its instant
     /// still that one, since the clock may be late.
     pub fn leap_in_hand(&self, now: Timestamp<Raw>) -> Option<LeapSecond> {

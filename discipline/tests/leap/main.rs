@@ -72,6 +72,39 @@ fn a_clock_is_stepped_at_the_instant_where_nobody_else_does_it() {
     }
 }
 
+/// It was started in the last moment: the kernel had been told by the one before it.
+#[test]
+fn a_leap_second_that_the_kernel_makes_before_anything_is_known_does_not_come_again() {
+    for leap in [Leap::Insert, Leap::Delete] {
+        let mut world = settled(leap);
+        world.kernel_makes_it(Duration::ZERO);
+        let turn = if leap == Leap::Insert { 0.0 } else { -1.0 };
+        world.run_to(turn + 0.05);
+        world.was_made();
+        // The list goes on to have it for this day, which in the doubled second is not over.
+        for _ in 0..40 {
+            world.expect(LeapManner::ByItself);
+            world.run_to(world.midnight_ago_s() + 0.1);
+            assert_eq!(world.votes(), Leap::None);
+        }
+        assert_eq!(world.in_hand(), None);
+        world.run_to(60.0);
+        check_until(&mut world, 900.0, SETTLED);
+        assert_eq!((world.steps, world.leaps), (0, 0));
+    }
+}
+
+/// It ends the correction that is under way, not the day.
+#[test]
+fn a_daemon_that_ends_makes_no_leap_second_that_is_still_to_come() {
+    let mut world = settled(Leap::Insert);
+    world.expect(LeapManner::Step);
+    world.run_to(-300.0);
+    world.end();
+    assert_eq!((world.steps, world.leaps), (0, 0));
+    assert!(world.error_s().abs() < SETTLED, "{}", world.error_s());
+}
+
 #[test]
 fn a_slewed_leap_second_is_in_the_bound_until_it_is_gone() {
     for leap in [Leap::Insert, Leap::Delete] {

@@ -174,6 +174,21 @@ impl World {
             .expect_leap(second.map(|second| (second, manner)), now);
     }
 
+    /// The kernel has just set the clock to it, and a daemon that was not synchronised starts afresh.
+    pub(crate) fn was_made(&mut self) {
+        let midnight = Timestamp::from_timespec(MIDNIGHT_S, 0);
+        let second = LeapSecond::new(midnight, self.leap).unwrap();
+        self.discipline.restart(self.raw());
+        self.discipline.leap_was_made(second, self.raw());
+        self.carry_out();
+    }
+
+    /// The daemon ends.
+    pub(crate) fn end(&mut self) {
+        self.discipline.end_correction();
+        self.carry_out();
+    }
+
     pub(crate) fn votes(&self) -> Leap {
         self.discipline.leap(self.raw())
     }

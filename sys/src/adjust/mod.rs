@@ -249,7 +249,7 @@ pub fn announce(announcement: &Announcement) -> Result<KernelState, AdjustError>
 pub fn take_over() -> Result<(), AdjustError> {
     let mut now = request::read();
     call(ClockId::REALTIME, &mut now)?;
-    for mut request in request::take_over(now.status) {
+    for mut request in request::take_over(&now) {
         call(ClockId::REALTIME, &mut request)?;
     }
     Ok(())

@@ -77,24 +77,30 @@ pub(super) fn announce(announcement: &Announcement) -> Result<libc::timex, Adjus
     Ok(timex)
 }
 
-/// Three requests, in order. The phase still to be corrected can only be cleared while the PLL is
-/// on, because the kernel ignores `ADJ_OFFSET` otherwise but goes on working the old phase off;
-/// then all loops are switched off, then what an `adjtime` has left over.
-pub(super) fn take_over(status: i32) -> [libc::timex; 3] {
+/// What ends the loops of a clock that is as `now` says; requests to be made in order. The phase still
+/// to be corrected can only be cleared while the PLL is on, because the kernel ignores `ADJ_OFFSET`
+/// otherwise but goes on working the old phase off; then all loops are switched off, then what an
+/// `adjtime` has left over.
+///
+/// Where nothing of the sort goes on, nothing is switched: with its PLL the kernel switches its leap
+/// second off too, however near that is (kernel/time/ntp.c, `process_adj_status`).
+pub(super) fn take_over(now: &libc::timex) -> Vec<libc::timex> {
     let loops = (uapi::STA_PLL | uapi::STA_FLL | uapi::STA_PPSFREQ | uapi::STA_PPSTIME)
         | uapi::STA_FREQHOLD;
-    let status = status & !loops.cast_signed();
-    [
-        libc::timex {
+    let status = now.status & !loops.cast_signed();
+    let mut requests = Vec::new();
+    if status != now.status || now.offset != 0 {
+        requests.push(libc::timex {
             status: status | uapi::STA_PLL.cast_signed(),
             ..with_modes(uapi::ADJ_STATUS | uapi::ADJ_OFFSET)
-        },
-        libc::timex {
+        });
+        requests.push(libc::timex {
             status,
             ..with_modes(uapi::ADJ_STATUS)
-        },
-        with_modes(uapi::ADJ_OFFSET_SINGLESHOT),
-    ]
+        });
+    }
+    requests.push(with_modes(uapi::ADJ_OFFSET_SINGLESHOT));
+    requests
 }
 
 /// In microseconds, rounded up (an error bound must not shrink), within the kernel's limits.
@@ -188,9 +194,24 @@ mod tests {
 
     #[test]
     fn taking_over_clears_the_phase_then_all_loops_and_keeps_the_rest() {
-        let [clear, off, adjtime] = take_over(0x1 | 0x8 | 0x6 | 0x40 | 0x10);
-        assert_eq!((clear.modes, clear.status, clear.offset), (0x11, 0x51, 0));
-        assert_eq!((off.modes, off.status), (0x10, 0x50));
-        assert_eq!((adjtime.modes, adjtime.offset), (0x8001, 0));
+        let now = |status, offset| libc::timex {
+            status,
+            offset,
+            ..read()
+        };
+        for busy in [now(0x1 | 0x8 | 0x6 | 0x40 | 0x10, 0), now(0x40 | 0x10, 7)] {
+            let requests = take_over(&busy);
+            let [clear, off, adjtime] = &requests[..] else {
+                panic!("{} requests", requests.len());
+            };
+            assert_eq!((clear.modes, clear.status, clear.offset), (0x11, 0x51, 0));
+            assert_eq!((off.modes, off.status), (0x10, 0x50));
+            assert_eq!((adjtime.modes, adjtime.offset), (0x8001, 0));
+        }
+        let idle = take_over(&now(0x40 | 0x10, 0));
+        assert_eq!(
+            idle.iter().map(|one| one.modes).collect::<Vec<_>>(),
+            [0x8001]
+        );
     }
 }
