@@ -10,6 +10,7 @@
 mod daemon;
 mod demo;
 mod held;
+mod leap;
 mod orphan;
 mod ptp;
 mod query;
