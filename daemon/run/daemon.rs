@@ -12,6 +12,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::announced::Announced;
 use super::disruptions::Past;
 use super::follow::Followers;
 use super::keys::KeysFound;
@@ -110,6 +111,8 @@ pub(super) struct Daemon {
     pub(super) told_synchronized: Option<bool>,
     /// Have some servers been said to smear leap seconds, and others not to?
     pub(super) told_smears: bool,
+    /// What the kernel was last told, and what is to be told.
+    pub(super) announced: Announced,
     /// The leap second that the kernel was last told of.
     pub(super) told_leap: KernelLeap,
     pub(super) kernel_leaps: KernelLeaps,
@@ -195,6 +198,7 @@ impl Daemon {
             told_doubt: None,
             told_synchronized: None,
             told_smears: false,
+            announced: Announced::default(),
             told_leap: KernelLeap::None,
             kernel_leaps,
             told_votes: None,
@@ -298,7 +302,10 @@ impl Daemon {
         if !due.is_empty() || local_begins {
             self.serve_over_ptp();
             self.instruments.ptp.close_idle(raw_now());
-            self.tell();
+            // Where answers come, they are told of; while none does, what is known grows vaguer.
+            if !std::mem::take(&mut self.announced.answered) || local_begins {
+                self.tell_again();
+            }
         }
     }
 

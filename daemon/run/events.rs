@@ -18,6 +18,7 @@ impl Daemon {
         {
             self.handle_event(id, event);
         }
+        self.tell_of_samples();
     }
 
     fn handle_event(&mut self, id: SourceId, event: Event) {

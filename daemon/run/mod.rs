@@ -4,6 +4,7 @@
 //! question on the control socket - becomes a call on `Daemon`, which never waits.
 
 mod alarm;
+mod announced;
 mod auth;
 mod daemon;
 mod desk;

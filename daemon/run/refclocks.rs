@@ -256,6 +256,7 @@ impl Daemon {
             one.last = Some(sample);
         }
         self.take_sample(id, &sample, reading, None);
+        self.tell_of_samples();
     }
 
     /// The part a reference clock plays, and why, in words.

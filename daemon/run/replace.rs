@@ -6,6 +6,7 @@ use clockwright_discipline::{ClockReading, Reason, SourceId, SourceStatus, State
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use super::daemon::Daemon;
+use super::sources::Source;
 use crate::config::SourceKind;
 use crate::output::si::span;
 
@@ -100,6 +101,10 @@ impl Daemon {
     /// Looks for members of pools that have been of no use for too long. The name is looked up
     /// then, unless it has been lately.
     pub(super) fn watch_pools(&mut self, reading: ClockReading) {
+        let is_pool = |source: &Source| source.config.address.kind == SourceKind::Pool;
+        if !self.sources.iter().any(is_pool) {
+            return;
+        }
         let status = |id: SourceId| self.discipline.source_status(id, reading);
         let all = self.sources.members().filter_map(|one| status(one.id));
         let least_s = all
@@ -108,7 +113,7 @@ impl Daemon {
             .fold(f64::INFINITY, f64::min);
         let mut found: Vec<(SourceId, Option<String>)> = Vec::new();
         for source in self.sources.iter() {
-            if source.config.address.kind == SourceKind::Pool {
+            if is_pool(source) {
                 let members = source.members.iter().filter_map(|one| {
                     let status = status(one.id)?;
                     Some((one.id, uselessness(&status, least_s)))

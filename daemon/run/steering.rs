@@ -46,7 +46,11 @@ impl Daemon {
             return;
         }
         self.take_sample(id, &sample, reading, Some(exchange.interleaved));
-        if in_doubt && !self.was_synchronized {
+        if !in_doubt {
+            return;
+        }
+        self.tell_of_samples();
+        if !self.was_synchronized {
             self.judge_certificates();
         }
     }
@@ -70,10 +74,11 @@ impl Daemon {
         }
         self.discipline.handle_fresh(id, &fresh, reading);
         self.carry_out();
-        self.tell();
+        self.announced.news = true;
     }
 
-    /// Takes in a sample, and does what follows from it. `interleaved` is said of an exchange.
+    /// Takes in a sample, and does what follows from it; [`Daemon::tell_of_samples`] is to follow.
+    /// `interleaved` is said of an exchange.
     pub(super) fn take_sample(
         &mut self,
         id: SourceId,
@@ -85,10 +90,13 @@ impl Daemon {
             return;
         }
         let verdict = self.discipline.handle_sample(id, sample, reading);
-        let then = shown_at(reading, self.clock.rate(), sample.at);
+        let offset = || {
+            let then = shown_at(reading, self.clock.rate(), sample.at);
+            sample.offset + sample.at.since_epoch() - then.since_epoch()
+        };
         debug!(
             source = id.0,
-            offset_s = (sample.offset + sample.at.since_epoch() - then.since_epoch()).as_secs_f64(),
+            offset_s = offset().as_secs_f64(),
             delay_s = sample.delay.as_secs_f64(),
             interleaved,
             "sample: {verdict:?}"
@@ -97,8 +105,19 @@ impl Daemon {
             self.counts.samples += 1;
         }
         self.carry_out();
-        self.judge();
-        self.tell();
+        self.announced.news = true;
+        self.announced.parts = true;
+    }
+
+    /// Tells what follows from the samples that came together, once for all of them.
+    pub(super) fn tell_of_samples(&mut self) {
+        if std::mem::take(&mut self.announced.parts) {
+            self.judge();
+        }
+        if std::mem::take(&mut self.announced.news) {
+            self.tell_again();
+            self.announced.answered = true;
+        }
     }
 
     /// Does what the discipline wants done.
@@ -139,6 +158,7 @@ impl Daemon {
         let board = Arc::clone(self.serving.service.board());
         board.step_begins();
         let stepped = helm.step(by);
+        self.announced.forget();
         self.post();
         self.serving.clock_stepped();
         if let Err(failure) = stepped {
@@ -168,32 +188,32 @@ impl Daemon {
         let now = reading.raw;
         let mut changed = Vec::new();
         for member in self.sources.members_mut() {
-            let Some(status) = self.discipline.source_status(member.id, reading) else {
+            let Some((state, reason)) = self.discipline.part_of(member.id) else {
                 continue;
             };
-            if member.logged.replace(status.state) != Some(status.state) {
-                changed.push((member.id, status));
+            if member.logged.replace(state) != Some(state) {
+                changed.push((member.id, state, reason));
             }
         }
         for one in self.refclocks.iter_mut() {
-            let Some(status) = self.discipline.source_status(one.id, reading) else {
+            let Some((state, reason)) = self.discipline.part_of(one.id) else {
                 continue;
             };
-            if one.logged.replace(status.state) != Some(status.state) {
-                changed.push((one.id, status));
+            if one.logged.replace(state) != Some(state) {
+                changed.push((one.id, state, reason));
             }
         }
         self.watch_pools(reading);
-        for (id, status) in changed {
+        for (id, part, reason) in changed {
             let Some(name) = self.name_of(id) else {
                 continue;
             };
-            let (state, reason) = (status.state.name(), status.reason);
-            match status.state {
+            let state = part.name();
+            match part {
                 // As configured.
                 State::Unusable
                     if matches!(
-                        status.reason,
+                        reason,
                         Reason::NotAuthenticated
                             | Reason::Unsupported
                             | Reason::Orphan(_)
@@ -225,6 +245,12 @@ impl Daemon {
 
     /// Tells the kernel and the operator how good the clock is.
     pub(super) fn tell(&mut self) {
+        self.announced.forget();
+        self.tell_again();
+    }
+
+    /// The same, but the kernel only of what is news to it.
+    pub(super) fn tell_again(&mut self) {
         let reading = self.reading();
         let status = self.discipline.status(reading);
         let leap = self.follow_leap_seconds(reading);
@@ -239,13 +265,9 @@ impl Daemon {
             est_error: bounded(status.offset_s.abs() + status.offset_sd_s),
             tai_offset: self.tai_for_kernel(reading, leap, tai_offset),
         };
-        if let Some(helm) = self.clock.helm()
-            && let Err(failure) = helm.announce(&announcement)
-            && let Some(leave) = self.limiter.leave("announce", reading.raw)
-        {
-            error!("the kernel cannot be told how good the clock is: {failure}{leave}");
+        if self.announced.is_due(&announcement, reading.raw) {
+            self.announce(announcement, reading);
         }
-        self.mind_interference();
         self.told_leap = leap;
         if status.synchronized && !self.was_synchronized {
             self.was_synchronized = true;
@@ -271,6 +293,21 @@ impl Daemon {
             warn!("{text}");
             notify::status(text);
         }
+    }
+
+    /// Tells the kernel, and looks at what it says of those who steer the clock, too.
+    fn announce(&mut self, announcement: Announcement, reading: ClockReading) {
+        if let Some(helm) = self.clock.helm() {
+            match helm.announce(&announcement) {
+                Ok(()) => self.announced.told(announcement, reading.raw),
+                Err(failure) => {
+                    if let Some(leave) = self.limiter.leave("announce", reading.raw) {
+                        error!("the kernel cannot be told how good the clock is: {failure}{leave}");
+                    }
+                }
+            }
+        }
+        self.mind_interference();
     }
 
     /// Logs when the clock is left alone, and when that is over.

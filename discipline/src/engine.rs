@@ -232,11 +232,12 @@ impl Discipline {
         reading: ClockReading,
     ) -> Option<Verdict> {
         let (sample, reading) = self.as_estimated(sample, reading);
-        let prior = self.prior();
-        let orphan = self.orphan;
+        let source = self.sources.get(&id)?;
+        let another = |orphan| source.has_another_clock(&sample, orphan);
+        let prior = self.orphan.is_some_and(another).then(|| self.prior());
         let source = self.sources.get_mut(&id)?;
         source.reachable = true;
-        if orphan.is_some_and(|orphan| source.has_another_clock(&sample, orphan)) {
+        if let Some(prior) = prior {
             source.restart(prior, reading.raw);
         }
         let verdict = source.filter.update(&sample);
@@ -367,6 +368,12 @@ impl Discipline {
         }
     }
 
+    /// The part that a source plays, and why: of its state what costs nothing to know.
+    pub fn part_of(&self, id: SourceId) -> Option<(State, Reason)> {
+        let source = self.sources.get(&id)?;
+        Some((source.state, source.reason))
+    }
+
     /// The state of a source.
     pub fn source_status(&self, id: SourceId, reading: ClockReading) -> Option<SourceStatus> {
         let reading = self.reading_without_leaps(reading);
@@ -410,12 +417,15 @@ impl Discipline {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
+        let (min, max) = source.options.poll;
+        if min == max {
+            return;
+        }
         let count = source.filter.count();
         let (Some(noise), Some(estimate)) = (source.filter.noise_s(), source.filter.estimate())
         else {
             return;
         };
-        let (min, max) = source.options.poll;
         let wish = if verdict == Verdict::Moved {
             min
         } else if count < source.poll_changed_at + POLL_EVERY {

@@ -97,6 +97,23 @@ pub struct SourceFilter {
     delay_change: f64,
     mean_square_residual: f64,
     last: Option<Sample>,
+    /// What follows from all of this until something else is taken in.
+    known: Option<Known>,
+}
+
+/// What a filter knows between two samples: much is asked for more often than anything changes.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// The estimate as of the newest sample.
+    newest: SourceEstimate,
+    /// Of the root distance: the round trips, and what the source says of itself, s.
+    apart_s: f64,
+    /// Of the root distance: what the samples say against the estimate, s.
+    against_s: f64,
+    /// By how much more with each second, s/s.
+    doubt_rate: f64,
+    /// When the newest sample was taken.
+    sampled: Timestamp<Raw>,
 }
 
 impl SourceFilter {
@@ -119,11 +136,18 @@ impl SourceFilter {
             delay_change: 0.0,
             mean_square_residual: 0.0,
             last: None,
+            known: None,
         }
     }
 
     /// Takes in a sample.
     pub fn update(&mut self, sample: &Sample) -> Verdict {
+        let verdict = self.judge_and_take(sample);
+        self.known = self.conclude();
+        verdict
+    }
+
+    fn judge_and_take(&mut self, sample: &Sample) -> Verdict {
         let least = self.floor.floor().unwrap_or(0.0);
         let delay = counted_delay(sample.delay.as_secs_f64(), least);
         let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
@@ -246,6 +270,12 @@ impl SourceFilter {
     /// Takes in the newest exchange before it is complete (see `fresh.rs`), until the next complete
     /// one comes.
     pub(crate) fn foresee(&mut self, fresh: &Fresh) -> Verdict {
+        let verdict = self.judge_and_foresee(fresh);
+        self.known = self.conclude();
+        verdict
+    }
+
+    fn judge_and_foresee(&mut self, fresh: &Fresh) -> Verdict {
         self.ahead = None;
         let Some(track) = self.track.as_ref().filter(|_| self.count >= LEARNING) else {
             return Verdict::First;
@@ -311,6 +341,11 @@ impl SourceFilter {
 
     /// The estimate as of the newest sample.
     pub fn estimate(&self) -> Option<SourceEstimate> {
+        Some(self.known?.newest)
+    }
+
+    /// The same while a sample is being taken in.
+    fn newest(&self) -> Option<SourceEstimate> {
         let track = self.track.as_ref()?;
         let (at, state) = match &self.ahead {
             Some(ahead) => (ahead.at, ahead.state),
@@ -360,9 +395,25 @@ impl SourceFilter {
     /// the reference clock, which may be all on one way, the source's own dispersion, three
     /// standard deviations, and what the samples say against the estimate. See `bound.rs`.
     pub fn root_distance_s(&self, at: Timestamp<Raw>) -> Option<f64> {
-        let newest = self.estimate()?;
-        let upstream = self.upstream();
-        let age = age_s(at, self.last?.at);
+        let known = self.known?;
+        Some(
+            known.apart_s
+                + 3.0 * known.newest.carried_to(at).offset_sd_s()
+                + known.against_s
+                + (LEAST_DRIFT + self.prior.jump + known.doubt_rate) * age_s(at, known.sampled),
+        )
+    }
+
+    /// How fast the bound grows by what the samples say against the estimate, s/s. A source that was
+    /// set while little was known of it has spoilt the frequency, too.
+    pub(crate) fn doubt_rate(&self) -> f64 {
+        self.known.map_or(self.doubt.rate, |known| known.doubt_rate)
+    }
+
+    /// What follows from what has been taken in.
+    fn conclude(&self) -> Option<Known> {
+        let newest = self.newest()?;
+        let last = self.last?;
         let recent = self.floor.recent()?;
         let ahead = self.ahead.and_then(|ahead| ahead.believed.delay_s());
         let believed = self
@@ -375,27 +426,21 @@ impl SourceFilter {
             .max(believed.unwrap_or(recent))
             .max(self.longest_at_first().unwrap_or(recent));
         let against = self.contradicted_s(&newest, recent);
-        Some(
-            delay / 2.0
-                + upstream.root_delay.as_secs_f64() / 2.0
-                + upstream.root_dispersion.as_secs_f64()
-                + self.last?.uncertainty.as_secs_f64()
-                + 3.0 * newest.carried_to(at).offset_sd_s()
-                + against.max(self.doubt.by_s)
-                + (LEAST_DRIFT + self.prior.jump + self.doubt_rate()) * age,
-        )
-    }
-
-    /// How fast the bound grows by what the samples say against the estimate, s/s. A source that was
-    /// set while little was known of it has spoilt the frequency, too.
-    pub(crate) fn doubt_rate(&self) -> f64 {
         let spoilt = || {
-            let newest = self.estimate().filter(|_| self.is_learning())?;
-            let against = self.contradicted_s(&newest, self.floor.recent()?);
             let before = self.gauge.recent().rev().nth(1)?;
             Some(against / age_s(newest.at, before.at).max(RESOLUTION_S))
         };
-        self.doubt.rate.max(spoilt().unwrap_or(0.0))
+        let spoilt = self.is_learning().then(spoilt).flatten();
+        Some(Known {
+            newest,
+            apart_s: delay / 2.0
+                + last.upstream.root_delay.as_secs_f64() / 2.0
+                + last.upstream.root_dispersion.as_secs_f64()
+                + last.uncertainty.as_secs_f64(),
+            against_s: against.max(self.doubt.by_s),
+            doubt_rate: self.doubt.rate.max(spoilt.unwrap_or(0.0)),
+            sampled: last.at,
+        })
     }
 
     /// While little is known of the floor, all of the last round trips may have been waits on one way,
@@ -501,7 +546,7 @@ impl SourceFilter {
     /// The first time nothing is known but the prior; later, the frequency found so far, with
     /// some distrust.
     fn prior_for_another_beginning(&self) -> Prior {
-        let known = self.estimate().filter(|_| self.count > GUESS_AT);
+        let known = self.newest().filter(|_| self.count > GUESS_AT);
         known.map_or(self.prior, |estimate| Prior {
             frequency: estimate.frequency,
             frequency_sd: (2.0 * estimate.frequency_sd()).min(self.prior.frequency_sd),

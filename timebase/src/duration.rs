@@ -107,17 +107,22 @@ impl Duration {
         // before the final addition.
         let (whole, rest) = if let Ok(nanos) = i64::try_from(self.0 >> 32) {
             // Nearly always: division of 64 bits takes a tenth of the time of 128.
-            let below_nano = self.0 & (PER_NANO - 1);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "these are the lower 32 bits"
+            )]
+            let below_nano = (self.0 & (PER_NANO - 1)) as i64;
             let nanos_of_rest = nanos.rem_euclid(1_000_000_000);
-            let rest = (i128::from(nanos_of_rest) << 32) | below_nano;
-            (nanos.div_euclid(1_000_000_000) as f64, rest)
+            // Less than 10⁹ · 2³², which is less than 2⁶²; so is its conversion, of 64 bits.
+            let rest = (nanos_of_rest << 32) | below_nano;
+            (nanos.div_euclid(1_000_000_000) as f64, rest as f64)
         } else {
             (
                 self.0.div_euclid(PER_SEC) as f64,
-                self.0.rem_euclid(PER_SEC),
+                self.0.rem_euclid(PER_SEC) as f64,
             )
         };
-        whole + rest as f64 / PER_SEC as f64
+        whole + rest / PER_SEC as f64
     }
 
     /// The magnitude.
