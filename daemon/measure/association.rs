@@ -226,7 +226,6 @@ impl Association {
         let Some(mut line) = self.take_line(id) else {
             return;
         };
-        line.port.begin_reading();
         let mut rounds = 0;
         while rounds < ROUNDS && self.read(&mut line, instruments, clock) {
             rounds += 1;

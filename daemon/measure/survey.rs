@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,13 +10,12 @@ use clockwright_ntp::nts::{Algorithm, Session, ke};
 use clockwright_ntp::{ClientConfig, Exchange, KissCode, Measurement, PortPolicy, Rejection};
 use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Poll, Raw, Timestamp, Utc};
-use tokio::sync::mpsc;
 
 use super::association::{Association, Event};
 use super::failure::Failure;
 use super::instruments::Instruments;
 use super::keys::{NoKeys, find_keys};
-use super::port::{PortId, Wakes};
+use super::port::{PortId, Wake, Wakes, Woken};
 use super::ptp_port::PtpPorts;
 use super::resolve::{Family, Unresolved, resolve};
 use crate::clock::{Clock, EARLIEST, lower_bound, shown_at};
@@ -155,7 +155,10 @@ pub struct Answers {
 /// Asks all servers at the same time. Offsets are those of `clock`, which is not touched. To be
 /// called within the tokio runtime.
 pub async fn survey(servers: &[ServerName], plan: &Plan, clock: &dyn Clock) -> Vec<Answers> {
-    let (wakes, mut woken) = Wakes::new();
+    let (wakes, mut woken) = match Wakes::new() {
+        Ok(both) => both,
+        Err(error) => return unable(servers, &error),
+    };
     // What others have set is used; to change it is not for somebody who only asks.
     let policy = Policy::new(TimestampingConfig::default());
     let interfaces = Interfaces::new(policy, Access::Look, raw_now());
@@ -182,15 +185,31 @@ pub async fn survey(servers: &[ServerName], plan: &Plan, clock: &dyn Clock) -> V
     inquiries.into_iter().map(Inquiry::into_answers).collect()
 }
 
+/// No server can be asked.
+fn unable(servers: &[ServerName], error: &io::Error) -> Vec<Answers> {
+    let servers = servers.iter();
+    servers
+        .map(|name| Answers {
+            name: name.clone(),
+            address: None,
+            keys: None,
+            taken: Vec::new(),
+            sent: 0,
+            received: 0,
+            trouble: Some(Trouble::Failed(Failure::Open(io::Error::new(
+                error.kind(),
+                error.to_string(),
+            )))),
+        })
+        .collect()
+}
+
 /// Waits for a port with something to read, for `idle` at most.
-async fn next_port(
-    woken: &mut mpsc::UnboundedReceiver<PortId>,
-    idle: std::time::Duration,
-) -> Option<PortId> {
-    tokio::time::timeout(idle, woken.recv())
-        .await
-        .ok()
-        .flatten()
+async fn next_port(woken: &mut Woken, idle: std::time::Duration) -> Option<PortId> {
+    match tokio::time::timeout(idle, woken.next()).await {
+        Ok(Some(Wake::Port(id))) => Some(id),
+        Ok(Some(Wake::Timer) | None) | Err(_) => None,
+    }
 }
 
 /// Where a server is asked, and with which keys.

@@ -9,6 +9,7 @@ mod auth;
 mod daemon;
 mod desk;
 mod disruptions;
+mod dormant;
 mod doubt;
 mod events;
 mod fallback;
@@ -51,7 +52,7 @@ mod view;
 mod watch;
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,11 +66,12 @@ use tracing::{error, info, warn};
 use crate::cli::{Exit, RunArgs};
 use crate::config::Config;
 use crate::control::{ControlSocket, View};
-use crate::measure::{PortId, Wakes};
+use crate::measure::{PortId, Wake, Wakes, Woken};
 use crate::output::complain;
-use crate::serve::board::Needs;
+use crate::serve::board::{Board, Needs};
 use alarm::Alarm;
 use daemon::{Daemon, Finding};
+use dormant::Dormant;
 pub(crate) use limiter::Limiter;
 use start::StartError;
 use watch::{ClockWatch, Disruption};
@@ -101,19 +103,21 @@ pub fn main(args: &RunArgs) -> Exit {
         }
     };
     let ended = runtime.block_on(async {
-        let (wakes, woken) = Wakes::new();
+        let (wakes, woken) = Wakes::new()?;
         let (findings, found) = mpsc::unbounded_channel();
         let started = start::start(args, config, level, wakes, findings)?;
         let signals = Signals::new()?;
+        let feed = Feed::new(woken, found)?;
         let events = Events {
-            feed: Feed::new(woken, found)?,
             signals,
             watch: watch_clock(),
             links: watch_links(),
+            board: Arc::clone(started.daemon.serving.service.board()),
         };
         run(
             Rc::new(RefCell::new(started.daemon)),
             started.control,
+            feed,
             events,
         )
         .await;
@@ -130,17 +134,18 @@ pub fn main(args: &RunArgs) -> Exit {
     }
 }
 
-/// Everything that can happen to the daemon.
+/// What seldom happens to the daemon.
 struct Events {
-    feed: Feed,
     signals: Signals,
     watch: Option<ClockWatch>,
     links: Option<link::Watch>,
+    /// Where those who serve say what they need.
+    board: Arc<Board>,
 }
 
 /// What the daemon's own ports, names and timers have to say.
 struct Feed {
-    woken: mpsc::UnboundedReceiver<PortId>,
+    woken: Woken,
     found: mpsc::UnboundedReceiver<Finding>,
     alarm: Alarm,
 }
@@ -194,30 +199,41 @@ fn watch_links() -> Option<link::Watch> {
 
 impl Feed {
     fn new(
-        woken: mpsc::UnboundedReceiver<PortId>,
+        woken: Woken,
         found: mpsc::UnboundedReceiver<Finding>,
     ) -> io::Result<Self> {
         Ok(Self {
+            alarm: Alarm::new(&woken)?,
             woken,
             found,
-            alarm: Alarm::new()?,
         })
     }
 
     /// Waits for what happens next, until `due` at most, which is `idle` from now.
     async fn next(&mut self, (due, idle): (Timestamp<Raw>, Duration)) -> Happening {
-        // The daemon holds the other ends of both queues, so neither ever closes.
+        let is_due = idle <= Duration::ZERO;
+        if !is_due {
+            self.alarm.set(due, idle);
+        }
+        // The daemon holds the other end of the queue, so it never closes; waking ends only when the
+        // runtime goes down, and the process with it.
         tokio::select! {
-            Some(id) = self.woken.recv() => Happening::Port(id),
+            Some(woken) = self.woken.next() => match woken {
+                Wake::Port(id) => Happening::Port(id),
+                Wake::Timer => {
+                    self.alarm.heard();
+                    Happening::Due
+                }
+            },
             Some(finding) = self.found.recv() => Happening::Found(finding),
-            () = self.alarm.ring(due, idle) => Happening::Due,
+            () = ready(()), if is_due => Happening::Due,
         }
     }
 }
 
 impl Events {
-    /// Waits for what happens next, as [`Feed::next`] does.
-    async fn next(&mut self, due: (Timestamp<Raw>, Duration)) -> Happening {
+    /// Waits for what happens next, and is given back with it.
+    async fn next(mut self) -> (Self, Happening) {
         let disrupted = async {
             match &mut self.watch {
                 Some(watch) => watch.disrupted().await,
@@ -239,37 +255,45 @@ impl Events {
                 }
             }
         };
-        tokio::select! {
-            happening = self.feed.next(due) => happening,
+        let happening = tokio::select! {
             changes = changed => Happening::Links(changes),
             disruption = disrupted => Happening::Disrupted(disruption),
+            needs = self.board.asked() => Happening::Needed(needs),
             _ = self.signals.hangup.recv() => Happening::Reload,
             _ = self.signals.terminate.recv() => Happening::Stop("SIGTERM"),
             _ = self.signals.interrupt.recv() => Happening::Stop("SIGINT"),
-        }
+        };
+        (self, happening)
     }
 }
 
 /// The event loop. Ends when the process is told to stop; the control socket is removed then.
-async fn run(daemon: Rc<RefCell<Daemon>>, control: Option<ControlSocket>, mut events: Events) {
+async fn run(
+    daemon: Rc<RefCell<Daemon>>,
+    control: Option<ControlSocket>,
+    mut feed: Feed,
+    events: Events,
+) {
     let asked = Rc::clone(&daemon);
     let view: Rc<dyn View> = asked;
-    let answer = async {
+    let mut answer = Dormant::new(async {
         if let Some(control) = &control
             && let Err(failure) = control.serve(view).await
         {
             error!("the control socket cannot be used: {failure}");
         }
         pending::<()>().await;
-    };
-    tokio::pin!(answer);
+    });
+    let mut seldom = Dormant::new(events.next());
     notify::ready();
     loop {
         let due = daemon.borrow().due();
-        let board = Arc::clone(daemon.borrow().serving.service.board());
         let happening = tokio::select! {
-            happening = events.next(due) => happening,
-            needs = board.asked() => Happening::Needed(needs),
+            happening = feed.next(due) => happening,
+            (events, happening) = &mut seldom => {
+                seldom = Dormant::new(events.next());
+                happening
+            }
             () = &mut answer => continue,
         };
         if let Happening::Stop(signal) = happening {

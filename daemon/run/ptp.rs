@@ -81,9 +81,6 @@ impl Daemon {
         let Some(mut inbox) = self.ptp_inbox.take() else {
             return;
         };
-        if let Some(port) = self.instruments.ptp.get(id) {
-            port.begin_reading();
-        }
         let mut rounds = 0;
         while rounds < ROUNDS && self.read_ptp(id, &mut inbox) {
             rounds += 1;

@@ -56,7 +56,7 @@ impl Host {
             no_adjust: true,
         };
         let config = Config::load(&args.config).unwrap().config;
-        let (wakes, woken) = Wakes::new();
+        let (wakes, woken) = Wakes::new().unwrap();
         let (findings, found) = mpsc::unbounded_channel();
         let level = logging::begin(LogLevel::Error);
         let started = start(&args, config, level, wakes, findings)?;
