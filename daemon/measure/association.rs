@@ -16,7 +16,7 @@ use super::departure::{Departure, Departures};
 use super::failure::Failure;
 use super::instruments::{BATCH, Instruments};
 use super::line::Line;
-use super::port::{Port, PortId};
+use super::port::{Arrival, Port, PortId};
 use crate::clock::{Clock, Implausible, Window};
 use crate::interfaces::{Freshness, Interfaces, Medium, Sent};
 
@@ -140,6 +140,7 @@ impl Association {
         if server != self.server {
             self.server = server;
             self.interface = None;
+            self.local = None;
             self.restart(now);
         }
         self.client.keys_established(session, now);
@@ -178,7 +179,7 @@ impl Association {
     }
 
     /// The address that requests leave from, by which the server knows this host unless it is
-    /// translated on the way; `None` before the first.
+    /// translated on the way, as the last reply shows; `None` before the first request.
     pub const fn local(&self) -> Option<IpAddr> {
         self.local
     }
@@ -222,13 +223,21 @@ impl Association {
 
     /// Reads what has arrived at a port of this association: transmit stamps first, so that a
     /// reply finds its request stamped.
-    pub fn handle_port(&mut self, id: PortId, instruments: &mut Instruments, clock: &dyn Clock) {
-        let Some(mut line) = self.take_line(id) else {
+    pub fn handle_port(
+        &mut self,
+        arrival: Arrival,
+        instruments: &mut Instruments,
+        clock: &dyn Clock,
+    ) {
+        let Some(mut line) = self.take_line(arrival.port) else {
             return;
         };
+        // Mostly all stamps have come before the reply, and the error queue is empty.
+        let mut stamps = arrival.errors || !line.is_quiet();
         let mut rounds = 0;
-        while rounds < ROUNDS && self.read(&mut line, instruments, clock) {
+        while rounds < ROUNDS && self.read(&mut line, stamps, instruments, clock) {
             rounds += 1;
+            stamps = true;
         }
         if rounds == ROUNDS {
             line.port.read_more_later();
@@ -272,7 +281,6 @@ impl Association {
         interfaces: &mut Interfaces,
         window: &Window,
     ) {
-        self.local = message.local.map(|local| local.ip).or(self.local);
         let mut departures = std::mem::take(&mut self.over_ptp);
         self.take_arrival(message, Transport::Ptp, &mut departures, interfaces, window);
         self.over_ptp = departures;
@@ -299,9 +307,20 @@ impl Association {
         }
     }
 
-    /// Reads a batch of transmit stamps and one of datagrams; true if there may be more.
-    fn read(&mut self, line: &mut Line, instruments: &mut Instruments, clock: &dyn Clock) -> bool {
-        let stamps = self.count(line.read_stamps(instruments));
+    /// Reads a batch of transmit `stamps`, if there may be some, and one of datagrams; true if there
+    /// may be more.
+    fn read(
+        &mut self,
+        line: &mut Line,
+        stamps: bool,
+        instruments: &mut Instruments,
+        clock: &dyn Clock,
+    ) -> bool {
+        let stamps = if stamps {
+            self.count(line.read_stamps(instruments))
+        } else {
+            0
+        };
         let datagrams = self.count(line.port.socket().recv(&mut instruments.received));
         if stamps == 0 && datagrams == 0 {
             return false;
@@ -378,6 +397,7 @@ impl Association {
         interfaces: &mut Interfaces,
         window: &Window,
     ) {
+        self.local = message.local.map(|local| local.ip).or(self.local);
         let medium = Medium {
             transport,
             ipv6: self.server.is_ipv6(),
@@ -578,7 +598,9 @@ impl Association {
         };
         let options = Options::client(self.server, stamping);
         let port = Port::open(id, &options, &instruments.wakes)?;
-        self.local = port.socket().local_addr().ok().map(|at| at.ip());
+        if self.local.is_none() {
+            self.local = port.socket().local_addr().ok().map(|at| at.ip());
+        }
         Ok(Line::new(port, stamping))
     }
 

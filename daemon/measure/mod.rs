@@ -18,7 +18,7 @@ pub use entropy::OsEntropy;
 pub use failure::Failure;
 pub use instruments::Instruments;
 pub use keys::{NoKeys, find_keys};
-pub use port::{Port, PortId, Wake, Wakes, Woken};
+pub use port::{Arrival, Port, PortId, Wake, Wakes, Woken};
 pub use ptp_port::{OWNER as PTP_OWNER, PtpPorts};
 pub use refclock::{News, Numbering, Refclock, Refusal};
 pub use resolve::{Family, Unresolved, resolve};

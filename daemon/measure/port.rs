@@ -64,16 +64,25 @@ pub struct Woken {
     set: Arc<Epoll>,
     ready: AsyncFd<OwnedFd>,
     /// Told by the kernel and yet to be handed out, last first.
-    waiting: Vec<PortId>,
+    waiting: Vec<Arrival>,
     /// May there be more than that?
     more: bool,
+}
+
+/// A port has something to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The port.
+    pub port: PortId,
+    /// Is there anything in its error queue, a transmit stamp say?
+    pub errors: bool,
 }
 
 /// What has something to be seen to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
     /// A port has something to read.
-    Port(PortId),
+    Port(Arrival),
     /// The timer has rung.
     Timer,
 }
@@ -102,11 +111,11 @@ impl Woken {
     /// going down. Can be dropped and called again without missing anything.
     pub async fn next(&mut self) -> Option<Wake> {
         loop {
-            if let Some(id) = self.waiting.pop() {
-                return Some(if id == PortId::TIMER {
+            if let Some(arrival) = self.waiting.pop() {
+                return Some(if arrival.port == PortId::TIMER {
                     Wake::Timer
                 } else {
-                    Wake::Port(id)
+                    Wake::Port(arrival)
                 });
             }
             if self.more {
@@ -134,7 +143,10 @@ impl Woken {
         let found = self.set.wait(&mut events, EpollTimeout::ZERO);
         self.more = found == Ok(BATCH) || found == Err(Errno::EINTR);
         let events = events.iter().take(found.unwrap_or(0)).rev();
-        let found = events.map(|event| PortId::from_bits(event.data()));
+        let found = events.map(|event| Arrival {
+            port: PortId::from_bits(event.data()),
+            errors: event.events().contains(EpollFlags::EPOLLERR),
+        });
         self.waiting.extend(found);
     }
 }
@@ -189,7 +201,7 @@ mod tests {
     use std::net::UdpSocket as StdSocket;
     use std::time::Duration;
 
-    use clockwright_sys::socket::{RecvBatch, Stamping};
+    use clockwright_sys::socket::{RecvBatch, Stamping, Transmit};
     use tokio::time::timeout;
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -213,6 +225,36 @@ mod tests {
         server.send_to(&[0; 48], to).unwrap();
     }
 
+    fn arrival(port: &Port) -> Wake {
+        Wake::Port(Arrival {
+            port: port.id(),
+            errors: false,
+        })
+    }
+
+    #[test]
+    fn an_error_is_told_as_one() {
+        within_tokio(async {
+            let server = StdSocket::bind("127.0.0.1:0").unwrap();
+            let (wakes, mut woken) = Wakes::new().unwrap();
+            let port = port_to(&server, 1, &wakes);
+            drop(server);
+            let nobody = Transmit {
+                payload: &[0; 48],
+                to: None,
+                from: None,
+                stamp: false,
+            };
+            port.socket().send(&nobody).unwrap();
+            let told = timeout(PATIENCE, woken.next()).await.unwrap();
+            let errors = Arrival {
+                port: port.id(),
+                errors: true,
+            };
+            assert_eq!(told, Some(Wake::Port(errors)));
+        });
+    }
+
     #[test]
     fn each_arrival_is_told_once_and_what_is_left_again_when_asked_for() {
         within_tokio(async {
@@ -223,13 +265,13 @@ mod tests {
             for _ in 0..3 {
                 send_to(&port, &server);
                 let told = timeout(PATIENCE, woken.next()).await.unwrap();
-                assert_eq!(told, Some(Wake::Port(port.id())));
+                assert_eq!(told, Some(arrival(&port)));
                 // Unread, and not told of anew.
                 assert!(timeout(NOTHING, woken.next()).await.is_err());
             }
             port.read_more_later();
             let told = timeout(PATIENCE, woken.next()).await.unwrap();
-            assert_eq!(told, Some(Wake::Port(port.id())));
+            assert_eq!(told, Some(arrival(&port)));
             let mut batch = RecvBatch::new(4, 128);
             assert_eq!(port.socket().recv(&mut batch).unwrap(), 3);
             port.read_more_later();
@@ -249,7 +291,7 @@ mod tests {
             let mut told = Vec::new();
             while told.len() < ports.len() {
                 match timeout(PATIENCE, woken.next()).await.unwrap() {
-                    Some(Wake::Port(id)) => told.push(id.serial),
+                    Some(Wake::Port(arrival)) => told.push(arrival.port.serial),
                     other => panic!("{other:?}"),
                 }
             }

@@ -15,7 +15,7 @@ use super::association::{Association, Event};
 use super::failure::Failure;
 use super::instruments::Instruments;
 use super::keys::{NoKeys, find_keys};
-use super::port::{PortId, Wake, Wakes, Woken};
+use super::port::{Arrival, Wake, Wakes, Woken};
 use super::ptp_port::PtpPorts;
 use super::resolve::{Family, Unresolved, resolve};
 use crate::clock::{Clock, EARLIEST, lower_bound, shown_at};
@@ -173,9 +173,10 @@ pub async fn survey(servers: &[ServerName], plan: &Plan, clock: &dyn Clock) -> V
     }
     while let Some(due) = inquiries.iter().filter_map(Inquiry::next).min() {
         let idle = clock.timescale().until(due, clock.timer_rate()).to_std();
-        if let Some(id) = next_port(&mut woken, idle).await {
-            for inquiry in inquiries.iter_mut().filter(|i| i.owner == id.owner) {
-                inquiry.handle_port(id, clock, &mut instruments);
+        if let Some(arrival) = next_port(&mut woken, idle).await {
+            let owner = arrival.port.owner;
+            for inquiry in inquiries.iter_mut().filter(|i| i.owner == owner) {
+                inquiry.handle_port(arrival, clock, &mut instruments);
             }
         }
         for inquiry in &mut inquiries {
@@ -205,9 +206,9 @@ fn unable(servers: &[ServerName], error: &io::Error) -> Vec<Answers> {
 }
 
 /// Waits for a port with something to read, for `idle` at most.
-async fn next_port(woken: &mut Woken, idle: std::time::Duration) -> Option<PortId> {
+async fn next_port(woken: &mut Woken, idle: std::time::Duration) -> Option<Arrival> {
     match tokio::time::timeout(idle, woken.next()).await {
-        Ok(Some(Wake::Port(id))) => Some(id),
+        Ok(Some(Wake::Port(arrival))) => Some(arrival),
         Ok(Some(Wake::Timer) | None) | Err(_) => None,
     }
 }
@@ -348,9 +349,9 @@ impl<'p> Inquiry<'p> {
         timer.into_iter().chain(self.deadline).min()
     }
 
-    fn handle_port(&mut self, id: PortId, clock: &dyn Clock, instruments: &mut Instruments) {
+    fn handle_port(&mut self, arrival: Arrival, clock: &dyn Clock, instruments: &mut Instruments) {
         if let Some(asked) = &mut self.asked {
-            asked.handle_port(id, instruments, clock);
+            asked.handle_port(arrival, instruments, clock);
         }
     }
 

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceAddress};
 use crate::interfaces::Interfaces;
 use crate::measure::{
-    Family, Instruments, PTP_OWNER, PortId, PtpPorts, Unresolved, Wakes, resolve,
+    Arrival, Family, Instruments, PTP_OWNER, PtpPorts, Unresolved, Wakes, resolve,
 };
 use crate::nts::bootstrap;
 use crate::nts::server::KeServer;
@@ -310,14 +310,14 @@ impl Daemon {
     }
 
     /// Reads what has arrived at a port.
-    pub(super) fn handle_port(&mut self, id: PortId) {
-        let source = SourceId(id.owner);
-        if id.owner == PTP_OWNER {
-            self.handle_ptp_port(id);
+    pub(super) fn handle_port(&mut self, arrival: Arrival) {
+        let source = SourceId(arrival.port.owner);
+        if arrival.port.owner == PTP_OWNER {
+            self.handle_ptp_port(arrival.port);
         } else if let Some(member) = self.sources.member_mut(source) {
             member
                 .asked
-                .handle_port(id, &mut self.instruments, self.clock.as_ref());
+                .handle_port(arrival, &mut self.instruments, self.clock.as_ref());
             self.handle_events(source);
         }
         self.tell_of_interfaces();

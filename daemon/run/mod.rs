@@ -66,7 +66,7 @@ use tracing::{error, info, warn};
 use crate::cli::{Exit, RunArgs};
 use crate::config::Config;
 use crate::control::{ControlSocket, View};
-use crate::measure::{PortId, Wake, Wakes, Woken};
+use crate::measure::{Arrival, Wake, Wakes, Woken};
 use crate::output::complain;
 use crate::serve::board::{Board, Needs};
 use alarm::Alarm;
@@ -152,7 +152,7 @@ struct Feed {
 
 /// Something that happened.
 enum Happening {
-    Port(PortId),
+    Port(Arrival),
     Found(Finding),
     Needed(Needs),
     Due,
@@ -198,10 +198,7 @@ fn watch_links() -> Option<link::Watch> {
 }
 
 impl Feed {
-    fn new(
-        woken: Woken,
-        found: mpsc::UnboundedReceiver<Finding>,
-    ) -> io::Result<Self> {
+    fn new(woken: Woken, found: mpsc::UnboundedReceiver<Finding>) -> io::Result<Self> {
         Ok(Self {
             alarm: Alarm::new(&woken)?,
             woken,
@@ -219,7 +216,7 @@ impl Feed {
         // runtime goes down, and the process with it.
         tokio::select! {
             Some(woken) = self.woken.next() => match woken {
-                Wake::Port(id) => Happening::Port(id),
+                Wake::Port(arrival) => Happening::Port(arrival),
                 Wake::Timer => {
                     self.alarm.heard();
                     Happening::Due
@@ -289,12 +286,13 @@ async fn run(
     loop {
         let due = daemon.borrow().due();
         let happening = tokio::select! {
-            happening = feed.next(due) => happening,
+            biased;
             (events, happening) = &mut seldom => {
                 seldom = Dormant::new(events.next());
                 happening
             }
             () = &mut answer => continue,
+            happening = feed.next(due) => happening,
         };
         if let Happening::Stop(signal) = happening {
             info!("stopping: {signal}");
@@ -309,7 +307,7 @@ async fn run(
 /// Tells the daemon what happened, and those who serve what they are to go by now.
 fn handle(daemon: &mut Daemon, happening: Happening) {
     match happening {
-        Happening::Port(id) => daemon.handle_port(id),
+        Happening::Port(arrival) => daemon.handle_port(arrival),
         Happening::Found(finding) => daemon.handle_finding(finding),
         Happening::Needed(needs) => daemon.handle_needs(needs),
         Happening::Due => daemon.handle_timeouts(),
