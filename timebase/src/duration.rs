@@ -107,10 +107,6 @@ impl Duration {
         // before the final addition.
         let (whole, rest) = if let Ok(nanos) = i64::try_from(self.0 >> 32) {
             // Nearly always: division of 64 bits takes a tenth of the time of 128.
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "these are the lower 32 bits"
-            )]
             let below_nano = (self.0 & (PER_NANO - 1)) as i64;
             let nanos_of_rest = nanos.rem_euclid(1_000_000_000);
             // Less than 10⁹ · 2³², which is less than 2⁶²; so is its conversion, of 64 bits.
