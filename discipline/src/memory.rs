@@ -36,6 +36,8 @@ const ENOUGH: usize = 6;
 /// A memory replaces the filter's frequency where its mean square error is this part of the
 /// filter's or less. By chance alone six forecasts seldom differ by that.
 const CLEARLY: f64 = 0.7;
+/// A memory may begin later by this part of it, with a knot that is known better.
+const FEW: usize = 8;
 /// Longest running mean, in comparisons: a week at 64 s would make it slow to see a change.
 const MEAN_OVER: f64 = 1024.0;
 /// A single forecast counts at most as this many times its expected square: the frequency of a
@@ -178,9 +180,14 @@ impl Memory {
             wander.note((filter - noise) / per_wander, part * part);
         }
         for (memory, length) in MEMORIES.into_iter().enumerate() {
-            let Some(frequency) = self.mean_frequency(horizon, length) else {
+            let Some((frequency, own_noise)) = self.mean_frequency(horizon, length) else {
                 continue;
             };
+            // What begins when the filter was still learning cannot be better, and says nothing of
+            // memories that begin later.
+            if own_noise > expected + then.covariance.frequency {
+                continue;
+            }
             let own = (truth - frequency).powi(2).min(WORST * expected);
             let scores = self.scores.get_mut(memory);
             if let Some(score) = scores.and_then(|scores| scores.get_mut(index)) {
@@ -190,14 +197,24 @@ impl Memory {
         }
     }
 
-    /// The mean frequency (s/s) over `length` knots, as it was `back` knots ago. Half of these
-    /// knots are enough: the memory may be younger than it will be.
-    fn mean_frequency(&self, back: usize, length: usize) -> Option<f64> {
+    /// The mean frequency (s/s) over `length` knots, as it was `back` knots ago, and the variance that the
+    /// errors of both phases give it, (s/s)². Half of these knots are enough: the memory may be younger
+    /// than it will be.
+    ///
+    /// It begins with whichever of the oldest few makes that variance least: the very first knots are
+    /// poor.
+    fn mean_frequency(&self, back: usize, length: usize) -> Option<(f64, f64)> {
         let then = self.knot(back)?;
         let before = (self.knots.len() - 1).checked_sub(back)?;
         let length = length.min(before);
-        let first = self.knot(back + length)?;
-        (length > 0).then(|| then.frequency_since(first))
+        let oldest = (length - length / FEW..=length).filter(|age| *age > 0);
+        let means = oldest.filter_map(|age| {
+            let first = self.knot(back + age)?;
+            let dt = (then.at - first.at).as_secs_f64();
+            let variance = (first.covariance.phase + then.covariance.phase) / (dt * dt);
+            Some((then.frequency_since(first), variance))
+        });
+        means.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Has it as many knots as half of this memory?
@@ -230,7 +247,7 @@ impl Memory {
             let Some((score, _)) = enough.next() else {
                 continue;
             };
-            let frequency = self.mean_frequency(0, length)?;
+            let (frequency, _) = self.mean_frequency(0, length)?;
             let (own, of_filter) = (score.own.value, score.filter.value);
             let part = own / of_filter.max(f64::MIN_POSITIVE);
             let contradicts = (frequency - filter).powi(2) > 9.0 * (own + of_filter);

@@ -7,7 +7,8 @@ use clockwright_timebase::{Duration, Poll};
 pub struct ClientConfig {
     /// Offer interleaved mode (RFC 9769). A server without it keeps answering in basic mode.
     pub interleaved: bool,
-    /// Begin with a burst: up to 8 requests, at most 2 s apart, until 4 exchanges are good.
+    /// Begin with a burst: up to 8 requests, at most 2 s apart, until 4 exchanges are good; then two
+    /// that are 2 s apart, two of 4 s, and so on, up to the poll interval.
     pub iburst: bool,
     /// The shortest poll interval.
     pub poll_min: Poll,

@@ -10,6 +10,9 @@ const BURST_REQUESTS: u8 = 8;
 const BURST_GOOD: u8 = 4;
 /// Between the requests of a burst at most (RFC 5905 section 7.2, BTIME).
 const BURST_SPACING: Duration = Duration::from_secs(2);
+/// Requests after a burst before their interval is doubled. With two, servers that allow a client a request
+/// in 8 s and eight at once (chrony's and ntpd's limits, where they are on) answer all of them.
+const EACH: u8 = 2;
 /// The longest interval that kisses can impose, 1024 s: whoever forges them can slow the client
 /// down so far and no further (RFC 8633 section 5.4).
 const KISS_CAP: Poll = Poll::new(10);
@@ -36,6 +39,8 @@ pub(super) struct Polling {
     /// Doublings of the interval while nobody answers.
     backoff: u8,
     burst: Option<Burst>,
+    /// Requests since a burst that got its answers, while they are not a whole interval apart yet.
+    settling: Option<u8>,
     /// Was the last request one that may well go unanswered, so that the next is to follow soon?
     probing: bool,
     /// Requests in a row that could not be sent.
@@ -65,6 +70,7 @@ impl Polling {
             replies_at_floor: 0,
             backoff: 0,
             burst: None,
+            settling: None,
             probing: false,
             failures: 0,
             round_trip: Duration::ZERO,
@@ -91,6 +97,7 @@ impl Polling {
     /// Asks in a burst from now on, where configured and the server has not asked for less.
     pub(super) fn begin_burst(&mut self, config: &ClientConfig) {
         self.burst = (config.iburst && self.floor.is_none()).then(Burst::default);
+        self.settling = None;
     }
 
     /// The interval in effect, bursts aside.
@@ -124,10 +131,21 @@ impl Polling {
             let doublings = i32::from(self.failures.min(24));
             (spacing * (1 << doublings)).min(interval).max(spacing)
         } else {
-            let most = (interval / SPREAD).as_units();
-            interval + Duration::from_units((most * i128::from(self.spread)) >> 16)
+            let regular = self
+                .settling_interval()
+                .map_or(interval, |it| it.min(interval));
+            let most = (regular / SPREAD).as_units();
+            regular + Duration::from_units((most * i128::from(self.spread)) >> 16)
         };
         self.last.map(|last| last + wait.max(self.round_trip * 2))
+    }
+
+    /// A burst of seconds tells the time, and the frequency only to some ppm: by that the clock would be
+    /// off by a hundred microseconds before the next sample, a minute later. So requests after it are
+    /// 2 s apart, then 4 s, 8 s, and so on, until they are an interval apart.
+    fn settling_interval(&self) -> Option<Duration> {
+        let doublings = i32::from((self.settling? / EACH).min(24));
+        Some(BURST_SPACING * (1 << doublings))
     }
 
     /// A request is handed out at `now`; `spread` is random. A `probe` is beyond the regular ones.
@@ -143,7 +161,14 @@ impl Polling {
             if burst.sent >= BURST_REQUESTS {
                 self.burst = None;
             }
+            return;
         }
+        let whole = self.poll().interval();
+        let apart = self.settling_interval().filter(|it| *it < whole);
+        self.settling = self
+            .settling
+            .filter(|_| apart.is_some())
+            .map(|sent| sent + 1);
     }
 
     /// The last request could not be sent, as was found at `now`.
@@ -190,6 +215,7 @@ impl Polling {
             burst.good += 1;
             if burst.good >= BURST_GOOD {
                 self.burst = None;
+                self.settling = Some(0);
             }
         }
     }
@@ -212,6 +238,7 @@ impl Polling {
         self.floor = self.floor.max(Some(poll));
         self.replies_at_floor = 0;
         self.burst = None;
+        self.settling = None;
     }
 
     /// The next request no longer follows from the last one.

@@ -93,7 +93,7 @@ fn the_wish_is_kept_within_the_limits_and_acts_at_once() {
 }
 
 #[test]
-fn a_burst_ends_with_four_good_exchanges() {
+fn a_burst_ends_with_four_good_exchanges_and_intervals_grow_from_there() {
     let long = Poll::new(6);
     let mut rig = Rig::new(ClientConfig {
         iburst: true,
@@ -101,10 +101,15 @@ fn a_burst_ends_with_four_good_exchanges() {
         poll_max: long,
         ..config()
     });
-    let sent: Vec<_> = (0..6).map(|_| rig.exchange().t1.at).collect();
+    let sent: Vec<_> = (0..17).map(|_| rig.exchange().t1.at).collect();
     let gaps: Vec<_> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(gaps[..3], [SECOND * 2; 3]);
-    assert!(gaps[3..].iter().all(|gap| is_interval(*gap, 6)), "{gaps:?}");
+    for (gap, log2) in gaps[3..]
+        .iter()
+        .zip([1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6])
+    {
+        assert!(is_interval(*gap, log2), "{gaps:?}");
+    }
 }
 
 #[test]
