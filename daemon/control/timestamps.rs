@@ -95,6 +95,9 @@ pub struct PhcReport {
     pub read_delay_s: Option<f64>,
     /// Its frequency against the host's oscillator; positive is fast, ppm.
     pub frequency_ppm: Option<f64>,
+    /// How that wanders, s/s per √s: the most that the host's oscillator does, if it is independent of
+    /// this clock's; null before it has been seen.
+    pub wander: Option<f64>,
     /// Since it was last read, s.
     pub last_reading_age_s: Option<f64>,
     /// Readings taken.

@@ -18,11 +18,15 @@ pub(super) struct Clocks {
     by_path: BTreeMap<PathBuf, HardwareClock>,
     /// Counts readings, and what else changes.
     readings: u64,
+    /// Of the clock that is opened next.
+    number: u32,
 }
 
 /// A PTP hardware clock being followed.
 #[derive(Debug)]
 pub(super) struct HardwareClock {
+    /// No other one ever had it.
+    pub(super) number: u32,
     tracked: Option<Tracked>,
     /// Why it cannot be read, and since when.
     fault: Option<(String, Timestamp<Raw>)>,
@@ -40,7 +44,9 @@ impl Clocks {
         if self.by_path.contains_key(path) {
             return;
         }
+        self.number = self.number.wrapping_add(1);
         let mut clock = HardwareClock {
+            number: self.number,
             tracked: None,
             fault: None,
             set: None,
@@ -64,6 +70,25 @@ impl Clocks {
     /// A clock.
     pub(super) fn get(&self, path: &Path) -> Option<&HardwareClock> {
         self.by_path.get(path)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &HardwareClock> {
+        self.by_path.values()
+    }
+
+    /// Reads all clocks whose last reading is not younger than `max_age`.
+    pub(super) fn refresh_all(
+        &mut self,
+        now: Timestamp<Raw>,
+        max_age: Duration,
+        notices: &mut Vec<Notice>,
+    ) {
+        for (path, clock) in &mut self.by_path {
+            if clock.refresh(path, now, max_age, notices) {
+                self.readings = self.readings.wrapping_add(1);
+            }
+        }
     }
 
     /// Reads a clock unless its last reading is younger than `max_age`.

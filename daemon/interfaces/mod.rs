@@ -11,6 +11,7 @@
 //! counted, and the kernel's stamp of the same packet is there.
 
 mod clocks;
+mod companion;
 mod convert;
 mod fallback;
 mod latency;

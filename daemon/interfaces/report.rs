@@ -95,6 +95,7 @@ impl Interfaces {
             noise_s: seen.and_then(|status| finite(status.noise_s)),
             read_delay_s: seen.and_then(|status| finite(status.read_delay_s)),
             frequency_ppm: seen.and_then(|status| finite(status.frequency_ppm)),
+            wander: seen.and_then(|status| status.seen_wander),
             last_reading_age_s: tracker
                 .and_then(|tracker| Some((now - tracker.last_reading()?).as_secs_f64())),
             readings: status.map_or(0, |status| status.readings),

@@ -201,6 +201,7 @@ fn stamping() -> InterfaceReport {
             noise_s: Some(6.2e-9),
             read_delay_s: Some(720e-9),
             frequency_ppm: Some(-3.412),
+            wander: Some(1.3e-10),
             last_reading_age_s: Some(0.4),
             readings: 3_601,
             poor_readings: 2,

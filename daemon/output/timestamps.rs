@@ -155,6 +155,8 @@ fn phc(clock: &PhcReport) -> Vec<String> {
         }
         lines.push(facts.join(", "));
     }
+    let wanders = |wander| format!("its rate against the host's wanders by {wander:.1e} per √s");
+    lines.extend(clock.wander.map(wanders));
     if clock.jumps > 0 {
         let times = if clock.jumps == 1 { "time" } else { "times" };
         lines.push(format!("set by another program {} {times}", clock.jumps));
@@ -251,6 +253,7 @@ mod tests {
   Filter     receive all, transmit on
   Clock      /dev/ptp0, known to ±410 ns, noise 6.20 ns, -3.412 ppm
              3601 readings, extended, taking 720 ns, last 0 s ago, 2 too slow
+             its rate against the host's wanders by 1.3e-10 per √s
   Sent       1204 hardware, 3 kernel
   Received   1207 hardware
   Tx stamps  come after 41.0 us (median), 212 us (99 %), 5.10 ms (longest), are waited for 1.00 ms
@@ -267,6 +270,7 @@ eth1: hardware timestamps on what is sent, and on PTP received (1 Gb/s)
   Filter     receive ptpv2-l4-event, transmit on
   Clock      /dev/ptp0, known to ±410 ns, noise 6.20 ns, -3.412 ppm
              3601 readings, extended, taking 720 ns, last 0 s ago, 2 too slow
+             its rate against the host's wanders by 1.3e-10 per √s
   Sent       1204 hardware, 3 kernel
   Received   66 kernel, 1 daemon
   Tx stamps  come after 41.0 us (median), 212 us (99 %), 5.10 ms (longest), are waited for 1.00 ms

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::announced::Announced;
+use super::companions::CompanionWatch;
 use super::disruptions::Past;
 use super::follow::Followers;
 use super::keys::KeysFound;
@@ -94,6 +95,7 @@ pub(super) struct Daemon {
     /// The list of leap seconds.
     pub(super) leap_list: ListFile,
     pub(super) sensor: SensorWatch,
+    pub(super) companions: CompanionWatch,
     /// Was the clock in holdover when that was last told?
     pub(super) told_holdover: bool,
     pub(super) counts: Counts,
@@ -187,6 +189,7 @@ impl Daemon {
             local: LocalWatch::new(now),
             leap_list,
             sensor: SensorWatch::new(now),
+            companions: CompanionWatch::new(now),
             told_holdover: false,
             counts: Counts::default(),
             state: parts.state,
@@ -243,6 +246,7 @@ impl Daemon {
             self.key_server_due(),
             self.local_due(),
             self.temperature_due(),
+            self.companions_due(),
             self.discipline.next_timeout(),
             self.kernel_leap_due(),
             Some(self.leap_list.next_timeout()),
@@ -257,6 +261,7 @@ impl Daemon {
     pub(super) fn handle_timeouts(&mut self) {
         let now = self.clock.timescale().now();
         self.read_temperature(now);
+        self.compare_companions(now);
         if self.discipline.next_timeout().is_some_and(|due| due <= now) {
             let passed = self.discipline.leap_passed();
             self.discipline.handle_timeout(now);

@@ -9,6 +9,7 @@ use clockwright_sys::clock::raw_now;
 use clockwright_timebase::{Duration, Raw, Timestamp, Utc};
 use tracing::{debug, info, warn};
 
+use super::companions::CompanionWatch;
 use super::daemon::Daemon;
 use super::leap::end_of_day;
 use super::rivals;
@@ -153,6 +154,7 @@ impl Daemon {
     /// The oscillator stood still while the clocks of NICs went on, or is another one.
     fn restart_trackers(&mut self) {
         self.instruments.interfaces.restart_clocks(raw_now());
+        self.companions = CompanionWatch::new(self.clock.timescale().now());
         self.refclocks.restart_trackers();
         self.followers.restart_trackers();
         self.clock.restart();

@@ -6,6 +6,7 @@
 mod alarm;
 mod announced;
 mod auth;
+mod companions;
 mod daemon;
 mod desk;
 mod disruptions;

@@ -12,6 +12,7 @@
 //!
 //! The evidence against a rival is bounded, so the banks follow change (`evidence.rs`).
 
+use crate::companion::nearest_on_the_way;
 use crate::evidence::{Contest, likelihood};
 use crate::kalman::{Covariance, Kalman};
 use crate::noise::{Excess, Hypothesis};
@@ -21,6 +22,11 @@ const CONTEST: Contest = Contest {
     take_over: 4.0,
     worst: -6.0,
 };
+
+/// Evidence at which a rival is refuted, at 90 to 1.
+const REFUTED: f64 = -4.5;
+/// Wanders that far from what is believed show whether it has been seen.
+const FAR: f64 = 10.0;
 
 /// One filter and how well it has predicted.
 #[derive(Debug, Clone)]
@@ -51,6 +57,8 @@ impl Member {
 struct Family {
     middle: Member,
     neighbours: Vec<Member>,
+    /// Have innovations last changed the wander to a larger one?
+    raised: bool,
     /// Log-likelihood ratio to the believed family.
     evidence: f64,
 }
@@ -65,6 +73,7 @@ impl Family {
         let mut family = Self {
             middle,
             neighbours: Vec::with_capacity(8),
+            raised: false,
             evidence: 0.0,
         };
         family.surround();
@@ -84,10 +93,42 @@ impl Family {
             neighbour.evidence = CONTEST.note(neighbour.evidence, better);
         }
         if let Some(best) = CONTEST.winner(self.neighbours.iter(), |it| it.evidence) {
+            let (before, now) = (self.middle.hypothesis.wander(), best.hypothesis.wander());
+            self.raised = now > before || (self.raised && now >= before);
             self.middle = best.clone();
             self.surround();
         }
         expected
+    }
+
+    /// The wander of the middle, if the samples refute that it is a tenth, or tenfold.
+    fn seen_wander(&self) -> Option<f64> {
+        let wander = self.middle.hypothesis.wander();
+        let refuted = |is_far: &dyn Fn(f64) -> bool| {
+            let far = |one: &&Member| is_far(one.hypothesis.wander());
+            let one = self.neighbours.iter().find(far);
+            one.is_some_and(|one| one.evidence <= REFUTED)
+        };
+        let seen = refuted(&|one| one < wander / FAR) && refuted(&|one| one > wander * FAR);
+        seen.then_some(wander)
+    }
+
+    /// Goes on with another wander (s/s per √s), unless the samples speak against it or have just shown
+    /// that there is more.
+    fn suppose_wander(&mut self, wander: f64) {
+        let hypothesis = self.middle.hypothesis;
+        if self.raised && wander < hypothesis.wander() {
+            return;
+        }
+        let neighbours = self.neighbours.iter();
+        let rivals = neighbours.map(|one| (one.hypothesis, one.evidence, one));
+        if let Some(nearest) = nearest_on_the_way(rivals, hypothesis, wander) {
+            self.middle = Member {
+                hypothesis: hypothesis.with_wander(wander),
+                ..nearest.clone()
+            };
+            self.surround();
+        }
     }
 
     /// Neighbours start from the middle's state and have to earn their difference from there.
@@ -151,6 +192,20 @@ impl Bank {
     /// The hypothesis that explains the recent past best.
     pub fn hypothesis(&self) -> Hypothesis {
         self.best().hypothesis
+    }
+
+    /// The wander (s/s per √s) as measurements have shown it: they refute that it is a tenth of that,
+    /// or tenfold. `None` while they have not, as where nothing wanders at all.
+    pub fn seen_wander(&self) -> Option<f64> {
+        self.families[self.believed].seen_wander()
+    }
+
+    /// Something else than samples suggests this wander, s/s per √s: each family that has no evidence
+    /// against it goes on from there.
+    pub(crate) fn suppose_wander(&mut self, wander: f64) {
+        for family in &mut self.families {
+            family.suppose_wander(wander);
+        }
     }
 
     /// Lets `dt` seconds pass.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::combine::{Part, Together, combine_with};
+use crate::companion::Companions;
 use crate::estimate::SourceId;
 use crate::filter::{Prior, Verdict};
 use crate::fresh::Fresh;
@@ -25,6 +26,7 @@ use crate::source::{Source, SourceOptions};
 use crate::status::{SourceStatus, Status};
 use crate::warmth::Warmth;
 
+mod companion;
 mod group;
 mod holdover;
 mod joint;
@@ -56,6 +58,9 @@ pub struct Discipline {
     pi: Loop,
     memory: Memory,
     warmth: Warmth,
+    companions: Companions,
+    /// The most that the oscillator wanders, as another one beside it tells, s/s per √s.
+    most_wander: Option<f64>,
     /// What the clock was last made to run faster by than the compensated oscillator, s/s.
     steered: f64,
     reference: Option<Reference>,
@@ -93,6 +98,8 @@ impl Discipline {
             pi: Loop::new(frequency, config.max_slew),
             memory: Memory::new(config.learnt.long_wander),
             warmth: Warmth::new(config.learnt.temperature),
+            companions: Companions::default(),
+            most_wander: None,
             steered: frequency,
             reference: None,
             members: Vec::new(),

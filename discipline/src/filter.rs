@@ -8,6 +8,7 @@
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::bound::{Believed, Doubt, LEAST_DRIFT, age_s, contradicted_s, counted_delay};
+use crate::companion::{Told, supposed};
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
 use crate::fresh::{Fresh, Level};
@@ -97,6 +98,7 @@ pub struct SourceFilter {
     delay_change: f64,
     mean_square_residual: f64,
     last: Option<Sample>,
+    told: Told,
     /// What follows from all of this until something else is taken in.
     known: Option<Known>,
 }
@@ -136,6 +138,7 @@ impl SourceFilter {
             delay_change: 0.0,
             mean_square_residual: 0.0,
             last: None,
+            told: Told::default(),
             known: None,
         }
     }
@@ -255,6 +258,23 @@ impl SourceFilter {
             });
         }
         self.level.note(delay);
+    }
+
+    /// Says that the oscillator wanders by at most this, s/s per √s; see `companion.rs`.
+    pub(crate) fn set_most_wander(&mut self, most: f64) {
+        if !self.told.is_news(most) {
+            return;
+        }
+        let supposed = |now| supposed(most, now, self.prior.frequency_sd);
+        if let Some(track) = &mut self.track {
+            let now = track.bank.hypothesis().wander();
+            if let Some(wander) = supposed(now) {
+                track.bank.suppose_wander(wander);
+                self.known = self.conclude();
+            }
+        } else if let Some(wander) = supposed(self.prior.wander) {
+            self.prior.wander = wander;
+        }
     }
 
     /// Fixes the gains from now on, or frees them.

@@ -17,6 +17,7 @@
 mod bank;
 mod bound;
 mod combine;
+mod companion;
 mod congestion;
 mod delay;
 #[cfg(test)]
@@ -55,6 +56,7 @@ mod warmth;
 mod whiteness;
 
 pub use bank::Bank;
+pub use companion::Companion;
 pub use engine::{Action, ClockReading, Config, Discipline, Outlook, StepPolicy};
 pub use estimate::{SourceEstimate, SourceId};
 pub use filter::{SourceFilter, Verdict};

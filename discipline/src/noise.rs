@@ -107,6 +107,20 @@ impl Hypothesis {
         self.noise_s().powi(2) + (self.excess.weight() * excess_s).powi(2)
     }
 
+    /// The same with another wander (s/s per √s), as far as the grid goes.
+    #[must_use]
+    pub(crate) fn with_wander(self, wander: f64) -> Self {
+        Self {
+            noise: self.noise,
+            ..Self::within(self.most, self.excess, self.noise_s(), wander)
+        }
+    }
+
+    /// Do both expect the same noise?
+    pub(crate) fn has_noise_of(self, other: Self) -> bool {
+        self.noise == other.noise
+    }
+
     /// Does the round trip's excess over the floor say anything about the offset?
     pub(crate) fn looks_at_delay(self) -> bool {
         self.excess != Excess::Unrelated

@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod find;
 mod knot;
+mod seen;
 mod steered;
 mod track;
 mod tracked;

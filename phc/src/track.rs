@@ -7,6 +7,7 @@ use clockwright_timebase::{Duration, Raw, Timestamp};
 
 use crate::Reading;
 use crate::knot::{Knot, Link, SIGMAS};
+use crate::seen::SeenWander;
 
 /// No clock changes its frequency by more than this from one reading to the next, s/s; what would
 /// need more was a step.
@@ -52,6 +53,7 @@ const NOTHING: Covariance = Covariance {
 #[derive(Debug, Clone)]
 pub(crate) struct Track {
     pub(crate) bank: Bank,
+    pub(crate) seen: SeenWander,
     /// A surprise that the next readings have to explain.
     surprise: Option<Surprise>,
     /// What readings soon after another one showed, newest last.
@@ -146,6 +148,7 @@ impl Track {
         };
         Self {
             bank: bank(noise, wander, state, half_width_s),
+            seen: SeenWander::default(),
             surprise: None,
             short: VecDeque::with_capacity(REMEMBERED),
             long: VecDeque::with_capacity(REMEMBERED),
@@ -195,6 +198,7 @@ impl Track {
         let variance = self.bank.hypothesis().variance(seen.excess_s);
         let gain = before / (before + variance);
         self.bank.update(measured, seen.excess_s);
+        self.seen.note(&self.bank, seen.is_surprising);
         let phase = Duration::from_secs_f64(self.bank.state().phase);
         self.bank.shift(phase.as_secs_f64());
         let hidden_s = reading.half_width.as_secs_f64();

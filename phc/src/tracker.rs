@@ -51,6 +51,9 @@ pub struct TrackerStatus {
     pub noise_s: f64,
     /// How the frequency walks, s/s per √s; another program's steering included.
     pub wander: f64,
+    /// The same as readings have shown it since the last surprise: they refute that it is a tenth or
+    /// tenfold of that. `None` before they have.
+    pub seen_wander: Option<f64>,
     /// How long a good reading takes, s; zero where hardware compares the clocks.
     pub read_delay_s: f64,
     /// How the clock was last read.
@@ -197,6 +200,7 @@ impl Tracker {
             frequency_ppm: bank.map_or(0.0, |bank| bank.state().frequency * 1e6),
             noise_s: bank.map_or(0.0, |bank| bank.hypothesis().noise_s()),
             wander: bank.map_or(0.0, |bank| bank.hypothesis().wander()),
+            seen_wander: self.track.as_ref().and_then(|track| track.seen.wander()),
             read_delay_s: knot.map_or(0.0, |knot| 2.0 * knot.half_width_s),
             method: self.method,
             readings: self.readings,

@@ -8,6 +8,7 @@ use clockwright_ntp::{Action, Arrival, Client, ClientConfig, Exchange, Foreseen,
 use clockwright_timebase::{Duration, Poll, Raw, Stamp, StampKind, Timestamp};
 
 use crate::True;
+use crate::nic::Nic;
 use crate::oscillator::Oscillator;
 use crate::random::Random;
 use crate::scenario::{Disruption, Scenario, SourceScenario};
@@ -58,6 +59,7 @@ pub(crate) struct Host {
     jump: f64,
     discipline: Discipline,
     sensor: Option<Sensor>,
+    nic: Option<Nic>,
     /// When the daemon is started anew, the next time last.
     restarts: Vec<Timestamp<Raw>>,
     sources: Vec<AskedSource>,
@@ -114,6 +116,11 @@ impl Host {
             config,
             jump,
             sensor: Sensor::new(&scenario.temperature, now, Random::new(scenario.seed, 4)),
+            nic: Nic::new(
+                scenario.nic,
+                now,
+                (Random::new(scenario.seed, 5), Random::new(scenario.seed, 6)),
+            ),
             restarts,
             sources: scenario.source.iter().map(asked).collect(),
             random,
@@ -167,6 +174,9 @@ impl Host {
         let missed_s = from.lasts_s + from.clock_gains_s;
         self.clock.step(Duration::from_secs_f64(missed_s));
         let now = self.oscillator.read();
+        if let Some(nic) = &mut self.nic {
+            nic.restart();
+        }
         if from.moved {
             self.discipline.restart_elsewhere(now);
         } else {
@@ -227,6 +237,7 @@ impl Host {
         let next: Timestamp<Raw> = timers
             .chain(self.discipline.next_timeout())
             .chain(self.sensor.as_ref().map(Sensor::next))
+            .chain(self.nic.as_ref().map(Nic::next))
             .chain(self.restarts.last().copied())
             .min()?;
         Some(self.oscillator.when(next))
@@ -244,6 +255,11 @@ impl Host {
         let true_s = self.oscillator.true_s();
         if let Some(celsius) = self.sensor.as_mut().and_then(|s| s.read(now, true_s)) {
             self.discipline.handle_temperature(now, celsius);
+        }
+        let (at, clock) = (self.oscillator.now(), self.clock.read(now));
+        let companion = self.nic.as_mut().and_then(|nic| nic.read(at, now, clock));
+        if companion.is_some() {
+            self.discipline.handle_companions(now, companion);
         }
         self.discipline.handle_timeout(now);
         self.carry_out();

@@ -10,6 +10,7 @@ mod events;
 mod histogram;
 mod host;
 mod limit;
+mod nic;
 mod oscillator;
 mod path;
 mod plot;
@@ -29,10 +30,10 @@ mod world;
 pub use plot::plot;
 pub use report::{EventReport, Report, SourceReport};
 pub use scenario::{
-    Attack, ClockScenario, Disruption, Distribution, ErrorChange, ErrorWander, FrequencyStep,
-    LossBurst, OscillatorScenario, PathScenario, RouteChange, Scenario, ScenarioError,
-    SensorScenario, SourceScenario, Span, StampScenario, TemperatureScenario, TemperatureStep, Way,
-    WayScenario,
+    Attack, ClockScenario, Counts, Disruption, Distribution, ErrorChange, ErrorWander,
+    FrequencyStep, LossBurst, NicScenario, OscillatorScenario, PathScenario, RouteChange, Scenario,
+    ScenarioError, SensorScenario, SourceScenario, Span, StampScenario, TemperatureScenario,
+    TemperatureStep, Way, WayScenario,
 };
 pub use series::{Selection, Series, SeriesPart};
 pub use world::{run, run_with_seeds, run_with_series};

@@ -90,6 +90,11 @@ impl Oscillator {
         self.now = self.now.max(at);
     }
 
+    /// True time now.
+    pub(crate) fn now(&self) -> Timestamp<True> {
+        self.now
+    }
+
     /// True time now, s since the start.
     pub(crate) fn true_s(&self) -> f64 {
         self.now.since_epoch().as_secs_f64()

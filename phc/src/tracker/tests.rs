@@ -538,3 +538,31 @@ fn an_odd_reading_is_neither_a_jump_nor_a_change_of_frequency() {
         errors.rms()
     );
 }
+
+/// Ten minutes of readings show a wander that samples of a network would take hours to show.
+#[test]
+fn the_wander_between_two_oscillators_is_seen_and_none_is_not() {
+    for wander in [1e-10, 1e-9, 1e-8] {
+        let (mut world, mut tracker) = (World::new(5e-6, wander), Tracker::new());
+        run(&mut world, &mut tracker, (1.0, 1e-3, 600), World::bus);
+        let seen = tracker.status().seen_wander.unwrap();
+        assert!((0.3..3.0).contains(&(seen / wander)), "{wander}: {seen}");
+    }
+    let (mut world, mut tracker) = (World::new(5e-6, 0.0), Tracker::new());
+    for _ in 0..5 {
+        run(&mut world, &mut tracker, (1.0, 1e-3, 600), World::bus);
+        assert_eq!(tracker.status().seen_wander, None, "{:?}", tracker.status());
+    }
+}
+
+#[test]
+fn what_was_seen_of_a_clock_counts_no_more_once_it_was_set() {
+    let (mut world, mut tracker) = (World::new(5e-6, 1e-9), Tracker::new());
+    run(&mut world, &mut tracker, (1.0, 1e-3, 600), World::bus);
+    assert!(tracker.status().seen_wander.is_some());
+    world.offset += Duration::from_millis(5);
+    world.pass(1.0);
+    let reading = world.bus();
+    assert!(matches!(tracker.take(&reading), Taken::Jumped { .. }));
+    assert_eq!(tracker.status().seen_wander, None);
+}

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 
 mod disruption;
 mod host;
+mod nic;
 mod path;
 mod source;
 mod temperature;
 
 pub use disruption::Disruption;
 pub use host::{ClockScenario, FrequencyStep, OscillatorScenario, StampScenario};
+pub use nic::{Counts, NicScenario};
 pub use path::{Attack, Distribution, LossBurst, PathScenario, RouteChange, Way, WayScenario};
 pub use source::{ErrorChange, ErrorWander, SourceScenario};
 pub use temperature::{SensorScenario, TemperatureScenario, TemperatureStep};
@@ -48,6 +50,8 @@ pub struct Scenario {
     pub clock: ClockScenario,
     /// The host's stamps.
     pub stamps: StampScenario,
+    /// The NIC's clock, if the host can compare its oscillator with that.
+    pub nic: Option<NicScenario>,
     /// When nothing gets through to any server.
     pub outage: Vec<Span>,
     /// When the host sleeps, or is moved; in order.
@@ -70,6 +74,7 @@ impl Default for Scenario {
             temperature: TemperatureScenario::default(),
             clock: ClockScenario::default(),
             stamps: StampScenario::default(),
+            nic: None,
             outage: Vec::new(),
             disruption: Vec::new(),
             source: Vec::new(),
@@ -162,6 +167,9 @@ impl Scenario {
         self.oscillator.check()?;
         self.temperature.check()?;
         self.stamps.check()?;
+        if let Some(nic) = &self.nic {
+            nic.check()?;
+        }
         for outage in &self.outage {
             outage.check("outage.until_s")?;
         }
