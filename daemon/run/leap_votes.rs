@@ -30,13 +30,13 @@ impl Ballot<'_> {
     /// Who is not of one mind, and what is done; `None`: nobody.
     fn disagreement(&self) -> Option<String> {
         let kinds = [
-            (Leap::Insert, "announce one that is inserted"),
-            (Leap::Delete, "announce one that is left out"),
-            (Leap::None, "announce none"),
+            (Leap::Insert, "one is inserted"),
+            (Leap::Delete, "one is left out"),
+            (Leap::None, "there is none"),
         ];
         let sides: Vec<String> = kinds
             .into_iter()
-            .filter_map(|(leap, what)| Some(format!("{} {what}", self.named(leap)?)))
+            .filter_map(|(leap, what)| Some(format!("{what} according to {}", self.named(leap)?)))
             .collect();
         let first = self.votes.first()?.1;
         let divided = self.votes.iter().any(|(_, leap)| *leap != first);
@@ -168,21 +168,21 @@ mod tests {
         assert_eq!(
             said(&votes[..3], Insert, None).as_deref(),
             Some(
-                "a, c announce one that is inserted, b announce none; most of them decide: one is \
-                 inserted"
+                "one is inserted according to a, c, there is none according to b; most of them \
+                 decide: one is inserted"
             )
         );
         assert_eq!(
             said(&votes, Nothing, Some(Insert)).as_deref(),
             Some(
-                "a, c announce one that is inserted, d announce one that is left out, b announce \
-                 none; /list is believed, by which one is inserted"
+                "one is inserted according to a, c, one is left out according to d, there is none \
+                 according to b; /list is believed, by which one is inserted"
             )
         );
         // All of them against the list.
         assert_eq!(
             said(&[("a", Insert)], Insert, Some(Nothing)).as_deref(),
-            Some("a announce one that is inserted; /list is believed, by which there is none")
+            Some("one is inserted according to a; /list is believed, by which there is none")
         );
     }
 
@@ -191,7 +191,8 @@ mod tests {
         let mut votes = vec![("a", Insert); 7];
         votes.push(("b", Nothing));
         let told = said(&votes, Insert, None);
-        let expected = "a, a, a, a and 3 more announce one that is inserted, b announce none; ";
+        let expected =
+            "one is inserted according to a, a, a, a and 3 more, there is none according to b; ";
         assert!(told.is_some_and(|told| told.starts_with(expected)));
     }
 

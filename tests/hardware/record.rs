@@ -53,6 +53,8 @@ pub(crate) struct Event {
     pub(crate) t: f64,
     #[serde(rename = "do")]
     action: Value,
+    /// What came of it.
+    pub(crate) result: Value,
 }
 
 /// What is asked of `status --json`.

@@ -61,6 +61,41 @@ fn a_leap_second_of_the_list_is_made_once_and_told_before_it() {
     });
 }
 
+#[test]
+fn a_daemon_that_ends_before_a_leap_second_does_not_make_it() {
+    on_one_thread(async {
+        let now = realtime_now().since_epoch().as_nanos() / 1_000_000_000;
+        let midnight = (now / 86_400 + 1) * 86_400;
+        let directory = scratch();
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("leap-seconds.list");
+        fs::write(&path, list_with_one(midnight)).unwrap();
+        let port = free_port();
+        // A minute before midnight.
+        let error = midnight - 60 - now;
+        let clock = format!("[clock]\nkind = 'virtual'\nvirtual = {{ error = '{error}s' }}\n");
+        let _server = Host::start(&format!(
+            "{clock}[server]\nlisten = ['127.0.0.1:{port}']\nlocal = {{ stratum = 1 }}\n"
+        ))
+        .unwrap();
+        for mode in ["step", "slew"] {
+            let client = Host::start(&format!(
+                "{}{clock}leap = '{mode}'\nleap_list = '{}'\n",
+                source("127.0.0.1", port),
+                path.display()
+            ))
+            .unwrap();
+            let ready = |client: &Host| client.status().leap == LeapReport::Insert;
+            client.wait_for("ready for the leap second", ready).await;
+            client.daemon.borrow_mut().stop();
+            // A slew of the leap second is at 5 %.
+            let (steps, rate) = (client.status().steps, client.daemon.borrow().clock.rate());
+            assert!(steps == 0 && rate.abs() < 1e-3, "{mode}: {steps} {rate}");
+        }
+        fs::remove_dir_all(directory).unwrap();
+    });
+}
+
 /// The client announces the leap second, makes it, and goes on; then its clock shows `error_s` more
 /// than the host's.
 async fn passes(client: &Host, error_s: f64) {

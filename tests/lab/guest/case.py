@@ -192,6 +192,8 @@ class Case:
             self.daemons[arguments[0]].start()
         elif action == "end":
             return self.daemons[arguments[0]].end()
+        elif action == "kernel":
+            return lab.kernel()
         elif action == "look":
             return {name: {w: d.view(w) for w in ("status", "sources", "timestamps")}
                     for name, d in self.daemons.items() if d.is_clockwright}
