@@ -9,6 +9,7 @@
 
 mod daemon;
 mod demo;
+mod gpsd;
 mod held;
 mod leap;
 mod orphan;

@@ -55,6 +55,17 @@ impl Network {
         self.make_host(name, &["--net", "--ipc"], &["--net", "--ipc"])
     }
 
+    /// The same with a `/run` of its own as well, empty at first. What runs on it starts in the root
+    /// directory.
+    pub(crate) fn host_with_memory_and_run(&self, name: &str) -> Host {
+        let mount = "mount -t tmpfs none /run && exec \"$@\"";
+        self.make_host(
+            name,
+            &["--net", "--ipc", "--mount", "--", "sh", "-c", mount, "sh"],
+            &["--net", "--ipc", "--mount"],
+        )
+    }
+
     /// The same with names that only this host knows: the text is its `/etc/hosts`. What runs on
     /// it starts in the root directory.
     pub(crate) fn host_with_names(&self, name: &str, hosts: &str) -> Host {
