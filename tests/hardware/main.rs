@@ -23,4 +23,5 @@ mod probe;
 mod record;
 mod refclocks;
 mod scene;
+mod sleep;
 mod steering;

@@ -16,7 +16,7 @@ never from a daemon. The description, every part of which has a default:
     daemons     [{"name", "in": namespace, "program", "config" | "arguments", "wrap": [...], "at": s}]
                 program: clockwright, chronyd, refntp, ptp4l or a path. "{phc0}" and the like in what is
                 configured become /dev/ptpN of a device, "{true}" that of true time.
-    events      [{"at": s, "do": [ACTION, ...]}], at seconds after the first daemons run
+    events      [{"at": s, "do": [ACTION, ...]}], at seconds after the first daemons run; see Case.do
     seconds, interval  how long, and how often is looked
     look        what is recorded at each look besides the truth: ["status", "sources", "timestamps"]
 """
@@ -179,6 +179,8 @@ class Case:
             return lab.sh(arguments[0])
         elif action == "step clock":
             lab.add_to_clock(arguments[0])
+        elif action == "sleep":
+            self.sleep(*arguments)
         elif action == "step phc":
             clock = lab.Phc(lab.phc_path(arguments[0]))
             clock.step(arguments[1])
@@ -200,6 +202,15 @@ class Case:
         else:
             raise ValueError("no such action: %s" % action)
         return None
+
+    def sleep(self, seconds, rtc_error_s):
+        """The host sleeps, all programs of it, and its RTC tells the kernel how long, with this error."""
+        running = [d.process for d in self.daemons.values() if d.process and d.process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGSTOP)
+        lab.write(lab.TRUTH + "sleep_ns", "%d %d" % (round(seconds * 1e9), round(rtc_error_s * 1e9)))
+        for process in running:
+            process.send_signal(signal.SIGCONT)
 
     def look(self, start):
         # Claims between two errors: while a slew goes on, the error of the moment of the claim is
