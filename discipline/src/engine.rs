@@ -59,8 +59,6 @@ pub struct Discipline {
     memory: Memory,
     warmth: Warmth,
     companions: Companions,
-    /// The most that the oscillator wanders, as another one beside it tells, s/s per √s.
-    most_wander: Option<f64>,
     /// What the clock was last made to run faster by than the compensated oscillator, s/s.
     steered: f64,
     reference: Option<Reference>,
@@ -99,7 +97,6 @@ impl Discipline {
             memory: Memory::new(config.learnt.long_wander),
             warmth: Warmth::new(config.learnt.temperature),
             companions: Companions::default(),
-            most_wander: None,
             steered: frequency,
             reference: None,
             members: Vec::new(),

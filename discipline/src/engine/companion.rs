@@ -21,17 +21,10 @@ impl Discipline {
             (estimate.frequency + taken, estimate.frequency_sd())
         });
         let companions = companions.into_iter();
-        self.most_wander = self.companions.most_wander(now, companions, utc);
-        if let Some(most) = self.most_wander {
+        if let Some(most) = self.companions.most_wander(now, companions, utc) {
             for source in self.sources.values_mut() {
                 source.filter.set_most_wander(most);
             }
         }
-    }
-
-    /// The most that the oscillator can wander by what was last taken in of others, s/s per √s; `None`:
-    /// they tell nothing of that.
-    pub fn most_wander(&self) -> Option<f64> {
-        self.most_wander
     }
 }
