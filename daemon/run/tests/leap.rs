@@ -1,6 +1,7 @@
 //! A daemon with a list of leap seconds, whose virtual clock comes to the end of such a day.
 
 use std::fs;
+use std::path::PathBuf;
 
 use clockwright_sys::clock::realtime_now;
 
@@ -23,9 +24,21 @@ fn list_with_one(midnight: i64) -> String {
     ))
 }
 
-#[test]
-fn a_leap_second_of_the_list_is_made_once_and_told_before_it() {
-    on_one_thread(async {
+/// A server, and what a client of it needs whose clock comes to the end of such a day.
+struct Scene {
+    directory: PathBuf,
+    path: PathBuf,
+    list: String,
+    /// What the clocks of both show more than the host's, s.
+    error: i64,
+    clock: String,
+    port: u16,
+    _server: Host,
+}
+
+impl Scene {
+    /// So many seconds before midnight.
+    fn new(left: i64) -> Self {
         let now = realtime_now().since_epoch().as_nanos() / 1_000_000_000;
         let midnight = (now / 86_400 + 1) * 86_400;
         let directory = scratch();
@@ -33,58 +46,65 @@ fn a_leap_second_of_the_list_is_made_once_and_told_before_it() {
         let path = directory.join("leap-seconds.list");
         let list = list_with_one(midnight);
         fs::write(&path, &list).unwrap();
-
-        let error = midnight - LEFT - now;
+        let error = midnight - left - now;
         let port = free_port();
         let clock = format!("[clock]\nkind = 'virtual'\nvirtual = {{ error = '{error}s' }}\n");
-        let _server = Host::start(&format!(
+        let server = Host::start(&format!(
             "{clock}[server]\nlisten = ['127.0.0.1:{port}']\nlocal = {{ stratum = 1 }}\n"
-        ))
-        .unwrap();
+        ));
+        Self {
+            directory,
+            path,
+            list,
+            error,
+            clock,
+            port,
+            _server: server.unwrap(),
+        }
+    }
+
+    fn client(&self, mode: &str) -> Host {
         let client = Host::start(&format!(
-            "{}{clock}leap_list = '{}'\n",
-            source("127.0.0.1", port),
-            path.display()
-        ))
-        .unwrap();
-        passes(&client, error as f64 - 1.0).await;
+            "{}{}leap = '{mode}'\nleap_list = '{}'\n",
+            source("127.0.0.1", self.port),
+            self.clock,
+            self.path.display()
+        ));
+        client.unwrap()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn a_leap_second_of_the_list_is_made_once_and_told_before_it() {
+    on_one_thread(async {
+        let scene = Scene::new(LEFT);
+        let client = scene.client("kernel");
+        passes(&client, scene.error as f64 - 1.0).await;
 
         // What is damaged is refused, and the one before goes on.
-        fs::write(&path, list.replace("3692217600", "3692217601")).unwrap();
+        let damaged = scene.list.replace("3692217600", "3692217601");
+        fs::write(&scene.path, damaged).unwrap();
         client.daemon.borrow_mut().reload();
         let status = client.status();
         let refused = status.leap_list_error;
         assert!(refused.is_some_and(|error| error.contains("line 3")));
         assert!(status.leap_list.is_some_and(|list| list.valid));
         assert_eq!(status.tai_offset_s, Some(38));
-        fs::remove_dir_all(directory).unwrap();
     });
 }
 
 #[test]
 fn a_daemon_that_ends_before_a_leap_second_does_not_make_it() {
     on_one_thread(async {
-        let now = realtime_now().since_epoch().as_nanos() / 1_000_000_000;
-        let midnight = (now / 86_400 + 1) * 86_400;
-        let directory = scratch();
-        fs::create_dir_all(&directory).unwrap();
-        let path = directory.join("leap-seconds.list");
-        fs::write(&path, list_with_one(midnight)).unwrap();
-        let port = free_port();
-        // A minute before midnight.
-        let error = midnight - 60 - now;
-        let clock = format!("[clock]\nkind = 'virtual'\nvirtual = {{ error = '{error}s' }}\n");
-        let _server = Host::start(&format!(
-            "{clock}[server]\nlisten = ['127.0.0.1:{port}']\nlocal = {{ stratum = 1 }}\n"
-        ))
-        .unwrap();
+        let scene = Scene::new(60);
         for mode in ["step", "slew"] {
-            let client = Host::start(&format!(
-                "{}{clock}leap = '{mode}'\nleap_list = '{}'\n",
-                source("127.0.0.1", port),
-                path.display()
-            ))
-            .unwrap();
+            let client = scene.client(mode);
             let ready = |client: &Host| client.status().leap == LeapReport::Insert;
             client.wait_for("ready for the leap second", ready).await;
             client.daemon.borrow_mut().stop();
@@ -92,7 +112,6 @@ fn a_daemon_that_ends_before_a_leap_second_does_not_make_it() {
             let (steps, rate) = (client.status().steps, client.daemon.borrow().clock.rate());
             assert!(steps == 0 && rate.abs() < 1e-3, "{mode}: {steps} {rate}");
         }
-        fs::remove_dir_all(directory).unwrap();
     });
 }
 
