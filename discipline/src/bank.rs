@@ -237,17 +237,6 @@ impl Bank {
         self.for_each(|member| member.kalman.frequency += by);
     }
 
-    /// Forgets what is held against rivals: the next few samples decide. For when the innovations
-    /// show that what is believed is wrong.
-    pub(crate) fn retune(&mut self) {
-        for family in &mut self.families {
-            family.evidence = family.evidence.max(0.0);
-            for neighbour in &mut family.neighbours {
-                neighbour.evidence = neighbour.evidence.max(0.0);
-            }
-        }
-    }
-
     /// Makes every filter as uncertain as said, in addition: the clock or the path has changed.
     pub fn doubt(&mut self, more: Covariance) {
         self.for_each(|member| member.kalman.covariance += more);

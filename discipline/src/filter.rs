@@ -17,7 +17,10 @@ use crate::gauge::Gauge;
 use crate::kalman::{Covariance, Kalman};
 use crate::sample::{Sample, Upstream};
 use crate::track::{Aside, RoundTrip, SUSPECT_SIGMAS, Track};
-use crate::whiteness::Whiteness;
+use crate::whiteness::{self, Whiteness};
+
+#[cfg(test)]
+mod retuning;
 
 /// A frequency this many standard deviations from what was kept of it shows that it is another's.
 const MISLED_SIGMAS: f64 = 6.0;
@@ -191,7 +194,7 @@ impl SourceFilter {
                 });
             }
             Verdict::Moved => self.follow_a_move(aside, sample, (innovation, dt, excess)),
-            _ => self.note_innovation(innovation, excess),
+            _ => self.note_innovation(innovation, excess, dt),
         }
         if verdict != Verdict::Suspect {
             self.take(sample, trip, (delay, dt, innovation, before));
@@ -225,14 +228,20 @@ impl SourceFilter {
         }
     }
 
-    /// What an innovation (s) that nothing is wrong with tells of the filter itself.
-    fn note_innovation(&mut self, innovation: f64, excess: f64) {
+    /// What an innovation (s) that nothing is wrong with, `dt` seconds after the one before, tells of the
+    /// filter itself.
+    fn note_innovation(&mut self, innovation: f64, excess: f64, dt: f64) {
         let square = innovation * innovation;
         self.mean_square_residual += RUNNING * (square - self.mean_square_residual);
-        if let Some(track) = self.track.as_mut().filter(|_| self.count >= LEARNING)
+        // Queues make neighbours alike, too, and a state that is doubted then follows them.
+        let track = self.track.as_mut().filter(|_| self.count >= LEARNING);
+        let track = track.filter(|track| !track.congestion.is_heard(track.bank.state()));
+        if let Some(track) = track
             && self.whiteness.note(track.normalized(innovation, excess))
         {
-            track.bank.retune();
+            track
+                .bank
+                .doubt(whiteness::lag(self.mean_square_residual, dt / RUNNING));
         }
     }
 
