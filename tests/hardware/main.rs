@@ -22,6 +22,7 @@ mod peers;
 mod probe;
 mod record;
 mod refclocks;
+mod rivals;
 mod scene;
 mod sleep;
 mod steering;
