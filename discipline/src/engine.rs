@@ -33,6 +33,7 @@ mod joint;
 mod judge;
 mod leaps;
 mod outlook;
+mod routes;
 mod temperature;
 mod terms;
 
@@ -254,6 +255,7 @@ impl Discipline {
         self.adapt_poll(id, verdict);
         self.note_lead(id, reading.raw);
         self.judge_sources(reading.raw);
+        self.note_route(id, reading.raw);
         if self.sources.get(&id).is_some_and(Source::is_believed) {
             self.updates = self.updates.saturating_add(1);
             self.update_clock(reading);
@@ -500,18 +502,7 @@ impl Discipline {
     /// the tightest of these bounds holds for the combination; only of those with a voice, since
     /// whoever forges a source can also forge its root distance.
     fn combined(&self, now: Timestamp<Raw>) -> Option<Reference> {
-        let believed: Vec<(SourceId, &Source, Part)> = self
-            .sources
-            .iter()
-            .filter(|(_, source)| source.is_believed())
-            .filter_map(|(id, source)| {
-                let part = Part {
-                    estimate: source.filter.estimate()?.carried_to(now),
-                    distance_s: self.believed_distance_s(source, now)?,
-                };
-                Some((*id, source, part))
-            })
-            .collect();
+        let believed = self.believed(now);
         let parts = |with_voice: bool| -> Vec<Part> {
             believed
                 .iter()
@@ -519,9 +510,9 @@ impl Discipline {
                 .map(|(_, _, part)| *part)
                 .collect()
         };
-        let voices = parts(true);
+        let voices = self.on_their_usual_routes(&believed);
         let Together { estimate, pull } = combine_with(&voices, &parts(false))?;
-        let distance_s = voices
+        let distance_s = parts(true)
             .iter()
             .map(|part| {
                 (part.estimate.offset - estimate.offset).as_secs_f64().abs() + part.distance_s

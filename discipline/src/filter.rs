@@ -399,6 +399,12 @@ impl SourceFilter {
         self.last.as_ref()
     }
 
+    /// The newest sample and the one before it.
+    pub(crate) fn last_two(&self) -> Option<(&Sample, &Sample)> {
+        let mut newest_first = self.gauge.recent().rev();
+        Some((newest_first.next()?, newest_first.next()?))
+    }
+
     /// What the source said of itself with the newest sample.
     pub fn upstream(&self) -> Upstream {
         self.last.map(|sample| sample.upstream).unwrap_or_default()

@@ -42,6 +42,7 @@ mod part;
 mod pi;
 mod policy;
 mod poll;
+mod route;
 mod sample;
 mod seam;
 mod select;

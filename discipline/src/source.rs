@@ -8,6 +8,7 @@ use crate::lead::Lead;
 use crate::orphan::{Candidate, Identities};
 use crate::part::{Reason, State};
 use crate::policy::Role;
+use crate::route::Route;
 use crate::sample::Sample;
 
 /// Samples that a source must have given before it is believed.
@@ -55,6 +56,8 @@ pub(crate) struct Source {
     pub(crate) reachable: bool,
     /// How clearly it has been closer to UTC than the selected one: see `lead`.
     pub(crate) lead: Lead,
+    /// What is usual of it against the others.
+    pub(crate) route: Route,
     pub(crate) added: Timestamp<Raw>,
     pub(crate) state: State,
     pub(crate) reason: Reason,
@@ -72,6 +75,7 @@ impl Source {
             poll_changed_at: 0,
             reachable: true,
             lead: Lead::default(),
+            route: Route::default(),
             added: now,
             state: State::Waiting,
             reason: Reason::WaitingForOthers,
@@ -85,6 +89,7 @@ impl Source {
         self.filter = SourceFilter::new(prior);
         self.poll_changed_at = 0;
         self.lead = Lead::default();
+        self.route = Route::default();
         self.added = now;
         self.judge_alone();
     }

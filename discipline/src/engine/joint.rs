@@ -2,8 +2,9 @@
 
 use clockwright_timebase::Duration;
 
+use super::routes::Believed;
 use super::{Discipline, Reference};
-use crate::combine::{Part, combine};
+use crate::combine::combine;
 use crate::estimate::SourceId;
 use crate::part::State;
 use crate::seam::Seam;
@@ -54,17 +55,9 @@ impl Discipline {
     /// else nothing would be learnt where one comes and goes at each sample.
     fn gap_s(&mut self, before: &Reference, new: &Reference) -> f64 {
         let now = new.estimate.at;
-        let parts: Vec<Part> = self
-            .members
-            .iter()
-            .filter_map(|id| {
-                let source = self.sources.get(id)?;
-                Some(Part {
-                    estimate: source.filter.estimate()?.carried_to(now),
-                    distance_s: self.believed_distance_s(source, now)?,
-                })
-            })
-            .collect();
+        let members = self.members.iter();
+        let known: Vec<Believed> = members.filter_map(|id| self.part(*id, now)).collect();
+        let parts = self.on_their_usual_routes(&known);
         let all_known = parts.len() == self.members.len();
         let made = combine(&parts).filter(|_| all_known);
         let (offset, left_s) = match made {
