@@ -39,6 +39,7 @@ mod terms;
 
 pub use outlook::Outlook;
 use outlook::Reference;
+use routes::on_their_usual_routes;
 pub use terms::{Action, ClockReading, Config, StepPolicy};
 
 /// Samples between changes of a source's poll interval.
@@ -510,7 +511,7 @@ impl Discipline {
                 .map(|(_, _, part)| *part)
                 .collect()
         };
-        let voices = self.on_their_usual_routes(&believed);
+        let voices = on_their_usual_routes(&believed);
         let Together { estimate, pull } = combine_with(&voices, &parts(false))?;
         let distance_s = parts(true)
             .iter()

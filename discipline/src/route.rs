@@ -85,12 +85,11 @@ impl Route {
         self.changed.map(|_| self.usual_s)
     }
 
-    /// By how much the nearer one of two round trips (s) differs from what is usual, and the farther one, s.
+    /// By how much the newer one of two round trips (s) differs from what is usual, and the farther
+    /// one, s. The newer one alone may have moved the estimate.
     pub(crate) fn change_s(&self, (last, before): (f64, f64)) -> (f64, f64) {
-        let (a, b) = (last - self.delay_s, before - self.delay_s);
-        let same = a.signum() == b.signum();
-        let (a, b) = (a.abs(), b.abs());
-        (if same { a.min(b) } else { 0.0 }, a.max(b))
+        let off = |delay: f64| (delay - self.delay_s).abs();
+        (off(last), off(last).max(off(before)))
     }
 
     /// Would another source, whose round trips have changed by up to `change_s` (s), be steady

@@ -8,13 +8,12 @@ const SEEDS: [u64; 3] = [21, 22, 23];
 /// behind a route that is longer by so much there and back, s.
 fn three(poll: i8, changed: usize, (there_s, back_s): (f64, f64)) -> Scenario {
     let length_s = if poll > 2 { 60_000.0 } else { 12_000.0 };
-    let mut text = format!("duration_s = {length_s}\nsettle_s = {}\n", length_s / 8.0);
-    for _ in 0..3 {
-        text += &format!(
-            "\n[[source]]\npoll_min = {poll}\npoll_max = {poll}\n\
-             path = {{ delay_s = 400e-6, jitter_s = 1e-6 }}\n"
-        );
-    }
+    let source = format!(
+        "\n[[source]]\npoll_min = {poll}\npoll_max = {poll}\n\
+         path = {{ delay_s = 400e-6, jitter_s = 1e-6 }}\n"
+    );
+    let settle_s = length_s / 8.0;
+    let text = format!("duration_s = {length_s}\nsettle_s = {settle_s}\n") + &source.repeat(3);
     let mut scenario = Scenario::parse(&text).expect("a good scenario");
     let route = |at_s: f64, (there_s, back_s): (f64, f64)| RouteChange {
         at_s,
@@ -49,8 +48,10 @@ fn a_route_that_changes_for_one_source_of_three_hardly_moves_the_clock() {
             let changed = reports(&three(poll, 1, longer));
             for (changed, quiet) in changed.iter().zip(&quiet) {
                 let (seed, rms_s, max_s) = (changed.seed, changed.rms_s, changed.max_s);
+                // At 64 s a new route may move the clock until the next sample attests to it.
+                let most = if poll > 2 { 12.0 } else { 4.0 };
                 assert!(
-                    rms_s < 6.0 * quiet.rms_s && max_s < 4.0 * quiet.max_s,
+                    rms_s < 6.0 * quiet.rms_s && max_s < most * quiet.max_s,
                     "poll {poll}, {longer:?}, seed {seed}: {rms_s} {max_s}, quiet {} {}",
                     quiet.rms_s,
                     quiet.max_s

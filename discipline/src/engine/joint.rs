@@ -2,7 +2,7 @@
 
 use clockwright_timebase::Duration;
 
-use super::routes::Believed;
+use super::routes::{Believed, on_their_usual_routes};
 use super::{Discipline, Reference};
 use crate::combine::combine;
 use crate::estimate::SourceId;
@@ -57,7 +57,7 @@ impl Discipline {
         let now = new.estimate.at;
         let members = self.members.iter();
         let known: Vec<Believed> = members.filter_map(|id| self.part(*id, now)).collect();
-        let parts = self.on_their_usual_routes(&known);
+        let parts = on_their_usual_routes(&known);
         let all_known = parts.len() == self.members.len();
         let made = combine(&parts).filter(|_| all_known);
         let (offset, left_s) = match made {

@@ -29,26 +29,6 @@ impl Discipline {
         believed.filter_map(|(id, _)| self.part(*id, now)).collect()
     }
 
-    /// What those with a voice would say if their routes were what they usually are.
-    pub(super) fn on_their_usual_routes(&self, known: &[Believed]) -> Vec<Part> {
-        let voices = || known.iter().filter(|(_, source, _)| source.has_voice());
-        let usual: Vec<Part> = voices()
-            .filter(|(_, source, _)| source.route.replaced().is_none())
-            .map(leaning)
-            .collect();
-        let others = combine(&usual);
-        voices()
-            .map(|one| {
-                let mut part = leaning(one);
-                if let (Some(others), Some(usual_s)) = (others, one.1.route.replaced()) {
-                    part.estimate.offset = others.offset + Duration::from_secs_f64(usual_s);
-                    part.estimate.frequency = others.frequency;
-                }
-                part
-            })
-            .collect()
-    }
-
     /// A source has given a sample: compares its route with those of the others.
     pub(super) fn note_route(&mut self, id: SourceId, now: Timestamp<Raw>) {
         if let Some(look) = self.look_at_route(id, now)
@@ -92,6 +72,26 @@ impl Discipline {
             witnesses,
         })
     }
+}
+
+/// What those with a voice would say if their routes were what they usually are.
+pub(super) fn on_their_usual_routes(known: &[Believed]) -> Vec<Part> {
+    let voices = || known.iter().filter(|(_, source, _)| source.has_voice());
+    let usual: Vec<Part> = voices()
+        .filter(|(_, source, _)| source.route.replaced().is_none())
+        .map(leaning)
+        .collect();
+    let others = combine(&usual);
+    voices()
+        .map(|one| {
+            let mut part = leaning(one);
+            if let (Some(others), Some(usual_s)) = (others, one.1.route.replaced()) {
+                part.estimate.offset = others.offset + Duration::from_secs_f64(usual_s);
+                part.estimate.frequency = others.frequency;
+            }
+            part
+        })
+        .collect()
 }
 
 fn leaning((_, source, part): &Believed) -> Part {
