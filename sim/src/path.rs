@@ -68,6 +68,8 @@ impl Path {
             _ if !queued || is.jitter_s <= 0.0 => 0.0,
             Distribution::Normal => is.jitter_s * random.normal(),
             Distribution::Exponential => is.jitter_s * random.exponential(),
+            // The mean of what is added to 1 is 2.
+            Distribution::Pareto => is.jitter_s / 2.0 * ((random.exponential() / 1.5).exp() - 1.0),
         };
         let attacks = self
             .scenario

@@ -1,6 +1,8 @@
 //! Queues, routes and steps: the true error, and whether the bound contains it.
 
-use clockwright_sim::{Attack, Report, RouteChange, Scenario, Way, WayScenario, run_with_seeds};
+use clockwright_sim::{
+    Attack, Distribution, Report, RouteChange, Scenario, Way, WayScenario, run_with_seeds,
+};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -62,6 +64,28 @@ fn a_queue_on_one_way_does_not_shift_the_clock() {
         for report in &reports {
             let (seed, rms_s) = (report.seed, report.rms_s);
             assert!(rms_s < 50e-9, "{there} {back}, seed {seed}: {rms_s}");
+            assert!(report.max_s < 5e-6, "{report:?}");
+        }
+        assert_bound_holds(&reports);
+    }
+}
+
+/// The filter's model is that waits are exponential. These have no variance.
+#[test]
+fn waits_with_a_heavy_tail_are_as_good() {
+    let waits = WayScenario {
+        jitter_s: Some(20e-6),
+        distribution: Some(Distribution::Pareto),
+        queued: Some(0.9),
+        ..WayScenario::default()
+    };
+    for (back, limit_s) in [(WayScenario::default(), 20e-9), (waits.clone(), 100e-9)] {
+        let mut scenario = hardware();
+        let path = &mut scenario.source[0].path;
+        (path.there, path.back) = (waits.clone(), back);
+        let reports = reports(&scenario);
+        for report in &reports {
+            assert!(report.rms_s < limit_s, "{report:?}");
             assert!(report.max_s < 5e-6, "{report:?}");
         }
         assert_bound_holds(&reports);

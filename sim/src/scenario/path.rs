@@ -148,6 +148,9 @@ pub enum Distribution {
     Normal,
     /// Only more than the least delay, as with queues.
     Exponential,
+    /// The same with a heavy tail: Lomax's of exponent 1.5, whose mean is `jitter_s` and whose variance is
+    /// infinite, as with bursts of all lengths.
+    Pareto,
 }
 
 /// All that holds for one way.
@@ -169,6 +172,8 @@ impl OneWay {
         let jitter = match self.distribution {
             Distribution::Normal => self.jitter_s * self.jitter_s * self.queued,
             Distribution::Exponential => part_exponential(self.queued, self.jitter_s),
+            Distribution::Pareto if self.jitter_s > 0.0 => f64::INFINITY,
+            Distribution::Pareto => 0.0,
         };
         jitter + part_exponential(self.load, self.service_s / (1.0 - self.load))
     }
