@@ -34,6 +34,15 @@ impl System {
             interference: None,
         })
     }
+
+    /// Has somebody else steered the clock, by what the kernel says of it?
+    fn note_interference(&mut self, found: &KernelState) {
+        if let Some(interference) = interference(self.pace.rate, found) {
+            self.interference = Some(interference);
+            // Until it is set right again, this is what it does.
+            self.pace = self.pace.changed(clock::raw_now(), found.rate);
+        }
+    }
 }
 
 impl Clock for System {
@@ -101,10 +110,17 @@ impl Clock for System {
 
 impl Helm for System {
     fn set_frequency(&mut self, frequency: f64) -> Result<(), AdjustError> {
+        // What another program has set in the meantime would be gone without a trace.
+        let found = adjust::read(ClockId::REALTIME)?;
+        self.note_interference(&found);
         let applied = adjust::set_frequency(ClockId::REALTIME, frequency)?;
         let now = clock::raw_now();
         self.aim.rate_changes(now, self.pace.rate);
         self.pace = self.pace.changed(now, applied);
+        // That is what it is to be set back to, should it be looked at only now.
+        if let Some(interference) = &mut self.interference {
+            interference.set = applied;
+        }
         Ok(())
     }
 
@@ -115,11 +131,7 @@ impl Helm for System {
 
     fn announce(&mut self, announcement: &Announcement) -> Result<(), AdjustError> {
         let found = adjust::announce(announcement)?;
-        if let Some(interference) = interference(self.pace.rate, &found) {
-            self.interference = Some(interference);
-            // Until it is set right again, this is what it does.
-            self.pace = self.pace.changed(clock::raw_now(), found.rate);
-        }
+        self.note_interference(&found);
         Ok(())
     }
 
