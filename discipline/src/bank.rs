@@ -113,6 +113,16 @@ impl Family {
         seen.then_some(wander)
     }
 
+    /// The largest wander that the samples do not refute, s/s per √s, as far as it is tried.
+    fn most_wander(&self) -> f64 {
+        let wander = self.middle.hypothesis.wander();
+        let rivals = self.neighbours.iter().filter(|one| one.evidence > REFUTED);
+        let wanders = rivals.map(|one| one.hypothesis.wander());
+        wanders
+            .filter(|one| *one > wander * FAR)
+            .fold(wander, f64::max)
+    }
+
     /// Goes on with another wander (s/s per √s), unless the samples speak against it or have just shown
     /// that there is more.
     fn suppose_wander(&mut self, wander: f64) {
@@ -200,6 +210,12 @@ impl Bank {
         self.families[self.believed].seen_wander()
     }
 
+    /// The largest wander that the samples do not refute, s/s per √s: what is believed, or many times as
+    /// much.
+    pub(crate) fn most_wander(&self) -> f64 {
+        self.families[self.believed].most_wander()
+    }
+
     /// Something else than samples suggests this wander, s/s per √s: each family that has no evidence
     /// against it goes on from there.
     pub(crate) fn suppose_wander(&mut self, wander: f64) {
@@ -235,6 +251,11 @@ impl Bank {
     /// The clock was made to run faster by `by` (s/s): adds it to every frequency.
     pub fn steer(&mut self, by: f64) {
         self.for_each(|member| member.kalman.frequency += by);
+    }
+
+    /// Goes on from another state of the same instant.
+    pub(crate) fn go_on_from(&mut self, state: Kalman) {
+        self.for_each(|member| member.kalman = state);
     }
 
     /// Makes every filter as uncertain as said, in addition: the clock or the path has changed.

@@ -67,10 +67,16 @@ impl Believed {
         }
     }
 
-    /// The estimate was made anew of samples whose longest round trip is this, s.
-    pub(crate) fn begin_again(&mut self, longest_s: f64) {
+    /// How fast it changes, s/s; not negative.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate.abs()
+    }
+
+    /// The estimate was made anew of samples whose longest round trip is this (s), and which became
+    /// longer by `rate` (s/s) one after the other.
+    pub(crate) fn begin_again(&mut self, longest_s: f64, rate: f64) {
         let delay_s = self.delay_s.map_or(longest_s, |last| last.max(longest_s));
-        (self.delay_s, self.rate) = (Some(delay_s), 0.0);
+        (self.delay_s, self.rate) = (Some(delay_s), rate);
     }
 
     /// It, s; `None` before the first sample.

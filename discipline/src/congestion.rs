@@ -2,8 +2,10 @@
 //!
 //! On a quiet network the bank of Kalman filters (`bank.rs`) is as good as can be. Where clean
 //! round trips are rare, [`OneWay`] is better, by orders of magnitude. Which is better now, each
-//! says itself by its variance. The estimate passes from one to the other by degrees as the ratio
-//! of their variances changes, so that it never jumps. While few packets wait, only the bank runs.
+//! says itself by its variance, as of the next sample: a clean exchange makes the bank sure of the phase
+//! although it may know little of the frequency. The estimate passes from one to the other by degrees
+//! as the ratio of these variances changes, so that it never jumps. While few packets wait, only the
+//! bank runs.
 
 use crate::bank::Bank;
 use crate::kalman::{Covariance, Kalman};
@@ -58,6 +60,8 @@ pub(crate) struct Congestion {
     longer_s: f64,
     /// For how long both filters have contradicted each other, s.
     apart_s: f64,
+    /// How long the last interval was, s.
+    interval_s: f64,
     /// The noise of an offset as the bank has had it for long, before the two began to run side by
     /// side, s; 0 if there is none yet.
     usual_s: f64,
@@ -68,6 +72,7 @@ pub(crate) struct Congestion {
 impl Congestion {
     /// Lets `dt` seconds pass.
     pub(crate) fn advance(&mut self, dt: f64, bank: &Bank) {
+        self.interval_s = dt;
         let Some(one_way) = &mut self.one_way else {
             let noise = bank.hypothesis().noise_s();
             self.usual_s = if self.usual_s > 0.0 {
@@ -208,7 +213,8 @@ impl Congestion {
         let Some(one_way) = self.one_way.as_ref().filter(|ways| ways.has_learnt()) else {
             return 0.0;
         };
-        let ratio = bank.covariance.phase / one_way.state().covariance.phase;
+        let until_the_next = |of: &Kalman| of.covariance.after(self.interval_s, self.wander).phase;
+        let ratio = until_the_next(bank) / until_the_next(one_way.state());
         let better = ((ratio / BETTER.0).ln() / (BETTER.1 / BETTER.0).ln()).clamp(0.0, 1.0);
         if self.apart_s > 0.0 && one_way.holds() {
             better.max(1.0 - self.apart_s / ACCEPTED_S)

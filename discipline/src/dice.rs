@@ -8,6 +8,11 @@ pub(crate) fn next(seed: &mut u64) -> u64 {
     *seed
 }
 
+/// Uniform on (0, 1].
+pub(crate) fn uniform(seed: &mut u64) -> f64 {
+    ((next(seed) >> 11) + 1) as f64 / (1_u64 << 53) as f64
+}
+
 /// Noise of unit variance: a sum of twelve uniform numbers (Irwin–Hall).
 pub(crate) fn gauss(seed: &mut u64) -> f64 {
     let uniform = |_| (next(seed) >> 11) as f64 / (1_u64 << 53) as f64;

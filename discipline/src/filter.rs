@@ -11,14 +11,17 @@ use crate::bound::{Believed, Doubt, LEAST_DRIFT, age_s, contradicted_s, counted_
 use crate::companion::{Told, supposed};
 use crate::delay::DelayFloor;
 use crate::estimate::SourceEstimate;
-use crate::fresh::{Fresh, Level};
+use crate::first_few::{self, FirstFew};
+use crate::fresh::Level;
 use crate::gains::Gains;
 use crate::gauge::Gauge;
+use crate::hull::Hull;
 use crate::kalman::{Covariance, Kalman};
 use crate::sample::{Sample, Upstream};
 use crate::track::{Aside, RoundTrip, SUSPECT_SIGMAS, Track};
 use crate::whiteness::{self, Whiteness};
 
+mod foresee;
 #[cfg(test)]
 mod retuning;
 
@@ -102,6 +105,9 @@ pub struct SourceFilter {
     mean_square_residual: f64,
     last: Option<Sample>,
     told: Told,
+    first_few: FirstFew,
+    /// Where UTC can be by the latest samples.
+    hull: Hull,
     /// What follows from all of this until something else is taken in.
     known: Option<Known>,
 }
@@ -142,6 +148,8 @@ impl SourceFilter {
             mean_square_residual: 0.0,
             last: None,
             told: Told::default(),
+            first_few: FirstFew::default(),
+            hull: Hull::default(),
             known: None,
         }
     }
@@ -149,8 +157,41 @@ impl SourceFilter {
     /// Takes in a sample.
     pub fn update(&mut self, sample: &Sample) -> Verdict {
         let verdict = self.judge_and_take(sample);
+        self.take_among_the_first(sample, verdict);
+        if let Some(track) = self
+            .track
+            .as_ref()
+            .filter(|_| verdict != Verdict::OutOfOrder)
+        {
+            let least = self.floor.floor().unwrap_or(0.0);
+            let delay = counted_delay(sample.delay.as_secs_f64(), least);
+            self.hull.note(sample, delay, track.state().frequency);
+        }
         self.known = self.conclude();
         verdict
+    }
+
+    /// Goes on from what the first few samples say together, this one included.
+    fn take_among_the_first(&mut self, sample: &Sample, verdict: Verdict) {
+        match verdict {
+            Verdict::First | Verdict::Accepted => self.first_few.note(sample),
+            Verdict::Moved => self.first_few.end(),
+            Verdict::Suspect | Verdict::OutOfOrder => return,
+        }
+        let known = self.known_before();
+        if let Some(track) = &mut self.track
+            && let Some(state) = self.first_few.state(track.origin, known)
+        {
+            track.go_on_from(state);
+        }
+    }
+
+    fn known_before(&self) -> first_few::Known {
+        let wander = |track: &Track| track.bank.hypothesis().wander();
+        first_few::Known {
+            frequency: (self.prior.frequency, self.prior.frequency_sd),
+            wander: self.track.as_ref().map_or(self.prior.wander, wander),
+        }
     }
 
     fn judge_and_take(&mut self, sample: &Sample) -> Verdict {
@@ -161,7 +202,7 @@ impl SourceFilter {
         });
         let Some(track) = &mut self.track else {
             self.floor.excess(delay, spread);
-            self.believed.begin_again(delay);
+            self.believed.begin_again(delay, 0.0);
             let noise = noise_before_comparing(delay);
             self.track = Some(Track::new(sample, self.prior, noise));
             self.note(sample, delay, true);
@@ -176,7 +217,6 @@ impl SourceFilter {
         let excess = delay - track.congestion.floor_s(least);
         let trip = RoundTrip { excess, least };
         let dt = track.advance_to(sample.at);
-        let before = track.state().covariance;
         let innovation = (sample.offset - track.origin).as_secs_f64() - track.state().phase;
         let explained = self.count < LEARNING || track.explains(innovation, excess);
         let verdict = judge(&mut self.suspect, explained, innovation > 0.0);
@@ -197,7 +237,7 @@ impl SourceFilter {
             _ => self.note_innovation(innovation, excess, dt),
         }
         if verdict != Verdict::Suspect {
-            self.take(sample, trip, (delay, dt, innovation, before));
+            self.take(sample, trip, (delay, dt, innovation));
         }
         self.note(sample, delay, explained);
         verdict
@@ -213,14 +253,12 @@ impl SourceFilter {
     ) {
         let Some(track) = &mut self.track else { return };
         // What is believed from now on is what these two say, whatever their round trips were.
-        let longest = aside
-            .as_ref()
-            .map_or(sample.delay, |aside| aside.sample.delay);
-        self.believed
-            .begin_again(longest.max(sample.delay).as_secs_f64());
+        let delays = aside.as_ref().map(|aside| aside.delays(sample));
+        let (longest, rate) = delays.unwrap_or((sample.delay.as_secs_f64(), 0.0));
+        self.believed.begin_again(longest, rate);
         if let Some(aside) = aside.filter(|aside| aside.tells_frequency(sample, innovation)) {
             self.unsettled = aside.frequency(sample, innovation).powi(2);
-            *track = aside.confirmed_by(innovation);
+            *track = aside.confirmed_by(innovation, excess);
             track.advance_to(sample.at);
         } else {
             track.follow_a_move(innovation, dt, excess);
@@ -246,15 +284,11 @@ impl SourceFilter {
     }
 
     /// Takes in a sample that is not suspect, whose round trip counts as `delay` (s), and which lay
-    /// `innovation` (s) off a state that was as uncertain as `before`.
-    fn take(
-        &mut self,
-        sample: &Sample,
-        trip: RoundTrip,
-        (delay, dt, innovation, before): (f64, f64, f64, Covariance),
-    ) {
+    /// `innovation` (s) off the state.
+    fn take(&mut self, sample: &Sample, trip: RoundTrip, (delay, dt, innovation): (f64, f64, f64)) {
         let gains = self.prior.gains.filter(|_| self.count >= LEARNING);
         if let Some(track) = &mut self.track {
+            let before = track.state().covariance;
             let moved = track.take(sample, trip, gains);
             let after = track.state().covariance;
             let part = (moved / innovation).clamp(0.0, 1.0);
@@ -294,78 +328,6 @@ impl SourceFilter {
     /// The correlation of neighbouring innovations, −1 to 1: 0 where the filter suits what it sees.
     pub fn correlation(&self) -> f64 {
         self.whiteness.correlation()
-    }
-
-    /// Takes in the newest exchange before it is complete (see `fresh.rs`), until the next complete
-    /// one comes.
-    pub(crate) fn foresee(&mut self, fresh: &Fresh) -> Verdict {
-        let verdict = self.judge_and_foresee(fresh);
-        self.known = self.conclude();
-        verdict
-    }
-
-    fn judge_and_foresee(&mut self, fresh: &Fresh) -> Verdict {
-        self.ahead = None;
-        let Some(track) = self.track.as_ref().filter(|_| self.count >= LEARNING) else {
-            return Verdict::First;
-        };
-        let sample = &fresh.sample;
-        if sample.at <= track.at {
-            return Verdict::OutOfOrder;
-        }
-        let floor = |least| track.congestion.floor_s(least);
-        let above = |floor: f64| (sample.delay.as_secs_f64() - floor).max(0.0);
-        let excess = self.floor.floor().map(floor).map_or(0.0, above);
-        let Some(weighed) = fresh.weigh(track.bank.hypothesis(), self.level, excess) else {
-            return Verdict::First;
-        };
-        let mut verdict = Verdict::Accepted;
-        let (mut state, mut innovation) = track.ahead(sample, weighed.change);
-        let expected = (state.covariance.phase + weighed.variance).sqrt();
-        if innovation.abs() > SUSPECT_SIGMAS * expected + excess / 2.0 {
-            let dt = (sample.at - track.at).as_secs_f64();
-            let same_side = self.suspect == Some(innovation > 0.0);
-            let confirmed = self
-                .aside
-                .take_if(|aside| same_side && aside.tells_frequency(sample, innovation));
-            let Some(aside) = confirmed else {
-                self.doubt = self.doubt.and(Doubt::of(innovation, dt));
-                return Verdict::Suspect;
-            };
-            self.unsettled = aside.frequency(sample, innovation).powi(2);
-            let longest = aside.sample.delay.max(sample.delay).as_secs_f64();
-            self.believed.begin_again(longest);
-            let moved = aside.confirmed_by(innovation);
-            (state, innovation) = moved.ahead(sample, weighed.change);
-            self.track = Some(moved);
-            self.suspect = None;
-            self.doubt = Doubt::default();
-            verdict = Verdict::Moved;
-        }
-        let Some(track) = &self.track else {
-            return verdict;
-        };
-        // To look at each way by itself takes both of them. What the bank would make of this exchange
-        // is what the one-way filter knows better.
-        if track.congestion.is_heard(track.bank.state()) {
-            return verdict;
-        }
-        let before = state.covariance;
-        let dt = (sample.at - track.at).as_secs_f64();
-        match self.prior.gains {
-            Some(gains) => gains.update(&mut state, innovation, dt, weighed.variance),
-            None => state.update(innovation, weighed.variance),
-        }
-        // The usual round trip stands for a guess as far as that is not believed.
-        let delay = sample.delay.as_secs_f64() - 2.0 * weighed.change;
-        let mut believed = self.believed;
-        believed.take(delay, dt, (before, state.covariance), 0.0);
-        self.ahead = Some(Ahead {
-            at: sample.at,
-            state,
-            believed,
-        });
-        verdict
     }
 
     /// The estimate as of the newest sample.
@@ -466,16 +428,26 @@ impl SourceFilter {
             Some(against / age_s(newest.at, before.at).max(RESOLUTION_S))
         };
         let spoilt = self.is_learning().then(spoilt).flatten();
+        let apart_s = delay / 2.0
+            + last.upstream.root_delay.as_secs_f64() / 2.0
+            + last.upstream.root_dispersion.as_secs_f64()
+            + last.uncertainty.as_secs_f64();
+        let wander = self.track.as_ref()?.bank.most_wander();
+        let allowed = self.hull.farthest_s(&newest, wander, self.prior.jump);
+        let beyond = allowed - apart_s - 3.0 * newest.offset_sd_s();
         Some(Known {
             newest,
-            apart_s: delay / 2.0
-                + last.upstream.root_delay.as_secs_f64() / 2.0
-                + last.upstream.root_dispersion.as_secs_f64()
-                + last.uncertainty.as_secs_f64(),
-            against_s: against.max(self.doubt.by_s),
-            doubt_rate: self.doubt.rate.max(spoilt.unwrap_or(0.0)),
+            apart_s,
+            against_s: against.max(self.doubt.by_s).max(beyond),
+            doubt_rate: self.doubt.rate.max(spoilt.unwrap_or(0.0)) + self.asymmetric_rate(),
             sampled: last.at,
         })
+    }
+
+    /// By how much the frequency may be wrong because round trips change, s/s: by half of that, since all
+    /// of it may be on one way. It goes on to be so when samples cease.
+    fn asymmetric_rate(&self) -> f64 {
+        self.believed.rate().max(self.gauge.delay_rate().abs()) / 2.0
     }
 
     /// While little is known of the floor, all of the last round trips may have been waits on one way,
@@ -574,7 +546,7 @@ impl SourceFilter {
         self.aside = None;
         let longest = self.gauge.recent().map(|sample| sample.delay);
         if let Some(longest) = longest.max() {
-            self.believed.begin_again(longest.as_secs_f64());
+            self.believed.begin_again(longest.as_secs_f64(), 0.0);
         }
     }
 

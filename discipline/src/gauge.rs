@@ -5,12 +5,16 @@
 
 use std::collections::VecDeque;
 
+use clockwright_timebase::Duration;
+
 use crate::sample::Sample;
 
 /// Samples looked at.
 const WINDOW: usize = 8;
 /// Unexplained ones among them at which the noise is gauged anew.
 const TOO_MANY: u32 = 4;
+/// A slope is plain when it is so many of its standard deviations.
+const PLAIN_SIGMAS: f64 = 5.0;
 
 /// The last few samples of a source.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +24,12 @@ pub(crate) struct Gauge {
     unexplained: u8,
 }
 
-/// A straight line through offsets.
+/// A straight line through offsets, or through round trips.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     /// s/s.
     pub(crate) slope: f64,
-    /// RMS deviation of the offsets from it, s.
+    /// RMS deviation from it, s.
     pub(crate) noise_s: f64,
     /// A noise over this is the deviation of the slope, s.
     pub(crate) lever_s: f64,
@@ -63,10 +67,21 @@ impl Gauge {
 
     /// The straight line through the offsets. `None` below four samples.
     pub(crate) fn line(&self) -> Option<Line> {
+        self.line_through(|sample| sample.offset)
+    }
+
+    /// How fast round trips become longer, s/s, if they plainly do; else 0.
+    pub(crate) fn delay_rate(&self) -> f64 {
+        let line = self.line_through(|sample| sample.delay);
+        let plain = |line: &Line| line.slope.abs() > PLAIN_SIGMAS * line.noise_s / line.lever_s;
+        line.filter(plain).map_or(0.0, |line| line.slope)
+    }
+
+    fn line_through(&self, of: impl Fn(&Sample) -> Duration) -> Option<Line> {
         let first = self.recent.front().filter(|_| self.recent.len() >= 4)?;
         let points = self.recent.iter().map(|sample| {
             let t = (sample.at - first.at).as_secs_f64();
-            (t, (sample.offset - first.offset).as_secs_f64())
+            (t, (of(sample) - of(first)).as_secs_f64())
         });
         let n = self.recent.len() as f64;
         let (sum_t, sum_x) = points
@@ -90,7 +105,7 @@ impl Gauge {
 mod tests {
     use super::*;
     use crate::sample::Upstream;
-    use clockwright_timebase::{Duration, Timestamp};
+    use clockwright_timebase::Timestamp;
 
     fn gauge_of(offsets_us: &[i64]) -> Gauge {
         let mut gauge = Gauge::default();

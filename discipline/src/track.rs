@@ -69,16 +69,29 @@ impl Aside {
         (innovation - self.innovation) / dt
     }
 
-    /// The next sample has contradicted the state by `innovation` (s), on the same side: both are
-    /// right. Together they tell a step of phase from one of frequency.
-    pub(crate) fn confirmed_by(self, innovation: f64) -> Track {
+    /// The longer one of both round trips, s, and by how much it became longer from this one to the
+    /// next, s/s.
+    pub(crate) fn delays(&self, next: &Sample) -> (f64, f64) {
+        let dt = (next.at - self.sample.at).as_secs_f64();
+        let longer = (next.delay - self.sample.delay).as_secs_f64();
+        let longest = self.sample.delay.max(next.delay);
+        (longest.as_secs_f64(), longer / dt)
+    }
+
+    /// The next sample has contradicted the state by `innovation` (s), on the same side, with a round trip
+    /// `excess` (s) above the floor: both are right. Together they tell a step of phase from one of
+    /// frequency. By how much it has moved each says only within half of what its packets may have waited.
+    pub(crate) fn confirmed_by(self, innovation: f64, excess: f64) -> Track {
         let Self {
             mut track,
             sample,
             trip,
             ..
         } = self;
-        let most = self.innovation.abs().max(innovation.abs());
+        let moved = [(self.innovation, trip.excess), (innovation, excess)];
+        let [at_least, at_most] = [-0.5, 0.5]
+            .map(|part| moved.map(|(off, excess): (f64, f64)| off.abs() + part * excess.max(0.0)));
+        let most = at_least[0].max(at_least[1]).max(at_most[0].min(at_most[1]));
         track.follow_a_move(most, self.dt, trip.excess);
         track.congestion.follow_a_move(self.innovation, trip.excess);
         track.take(&sample, trip, None);
@@ -145,6 +158,12 @@ impl Track {
         };
         self.move_origin();
         moved
+    }
+
+    /// Goes on from another state of the same instant.
+    pub(crate) fn go_on_from(&mut self, state: Kalman) {
+        self.bank.go_on_from(state);
+        self.move_origin();
     }
 
     /// Small phases keep all their digits.

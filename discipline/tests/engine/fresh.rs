@@ -75,9 +75,24 @@ fn what_contradicts_the_estimate_widens_the_bound_and_moves_nothing() {
 fn of_a_source_hardly_known_nothing_is_foreseen() {
     let mut bench = Bench::new(ms(0), NEVER);
     bench.add(1);
-    bench.rounds(4, &[(1, ms(0))]);
+    bench.rounds(2, &[(1, ms(0))]);
     bench.pass(ms(1000));
     let verdict = foresee(&mut bench, us(50));
     assert_eq!(verdict, Some(Verdict::First));
     assert!(believed_ns(&bench).abs() < 100.0);
+}
+
+#[test]
+fn one_of_the_first_few_counts_before_it_is_complete() {
+    let mut bench = Bench::new(ms(0), NEVER);
+    bench.add(1);
+    for off in [us(10), us(-10), us(10), us(-10)] {
+        bench.rounds(1, &[(1, off)]);
+    }
+    bench.pass(ms(1000));
+    let before = believed_ns(&bench);
+    let verdict = foresee(&mut bench, us(10));
+    assert_eq!(verdict, Some(Verdict::Accepted));
+    let moved = believed_ns(&bench) - before;
+    assert!((1000.0..12_000.0).contains(&moved), "{moved}");
 }

@@ -41,6 +41,10 @@ impl Client {
             pending.answered = true;
         }
         self.note_answer(to_interleaved, way, form);
+        if form == Form::Basic {
+            let header = &answer.header;
+            self.foresight.foretold(header.receive, header.transmit);
+        }
         if let Some(previous) = self.last.take() {
             self.complete(&previous, &answer);
         }
@@ -111,6 +115,9 @@ impl Client {
                 self.give(outcome);
             }
             (Form::Interleaved, Measured::Held | Measured::Done) => {
+                if let Ok(exchange) = previous.interleaved_exchange(&latest.header, &self.config) {
+                    self.foresight.note(exchange.t2, exchange.t3);
+                }
                 count(&mut self.statistics.already_measured);
             }
             (Form::Basic, Measured::Awaited) if previous.form == Form::Basic => {

@@ -180,11 +180,24 @@ fn path(draw: &mut Draw, duration_s: f64) -> PathScenario {
         }
         path.back = way;
     }
+    // Short paths through crowded switches, where packets wait for many times the length of the path.
+    if draw.chance(0.3) {
+        let delay_s = draw.octave(2e-6, 100e-6);
+        path.delay_s = delay_s;
+        path.asymmetry_s = delay_s * draw.one_of(&[0.0, 0.0, -0.95, 0.95]);
+        let mut way = || WayScenario {
+            jitter_s: Some(delay_s * draw.octave(0.1, 50.0)),
+            distribution: Some(draw.one_of(&[Distribution::Exponential, Distribution::Pareto])),
+            queued: Some(draw.one_of(&[1.0, 0.97, 0.9, 0.5])),
+            ..WayScenario::default()
+        };
+        (path.there, path.back) = (way(), way());
+    }
     if draw.chance(0.2) {
         path.route.push(RouteChange {
             at_s: duration_s * draw.between(0.3, 0.9),
-            delay_there_s: delay_s * draw.octave(0.3, 3.0),
-            delay_back_s: delay_s * draw.octave(0.3, 3.0),
+            delay_there_s: path.delay_s * draw.octave(0.3, 3.0),
+            delay_back_s: path.delay_s * draw.octave(0.3, 3.0),
         });
     }
     path

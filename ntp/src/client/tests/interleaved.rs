@@ -126,18 +126,17 @@ fn the_newest_exchange_is_foreseen_and_then_completed() {
         });
         // The complete one comes first: it is older.
         let Some(Action::Foreseen(foreseen)) = actions.last() else {
-            assert!(n < 6, "{n}: {actions:?}");
+            assert!(n < 2, "{n}: {actions:?}");
             continue;
         };
-        assert!(
-            n >= 5,
-            "so many turnarounds are not known after {n} replies"
-        );
+        assert!(n >= 2, "nothing of how long it takes is known after {n}");
         assert_eq!(foreseen.exchange.t1, kernel(sent));
         assert_eq!(foreseen.exchange.t2, header.receive);
         assert_eq!(foreseen.exchange.t4, kernel(slow_arrival(sent)));
         assert!(!foreseen.exchange.interleaved);
-        assert!(foreseen.deviation < Duration::from_nanos(2));
+        // Until there are enough, the server's own word counts, which was SLOW_SEND early.
+        let early = if n < 4 { SLOW_SEND } else { Duration::ZERO };
+        assert!((foreseen.deviation - early).abs() < Duration::from_nanos(2));
         assert_true(&foreseen.exchange);
         if let (Some(last), Some(complete)) = (last, complete) {
             assert_eq!((last.t1, last.t2), (complete.t1, complete.t2));
@@ -355,7 +354,9 @@ fn a_wrong_time_of_leaving_spoils_one_exchange_only() {
         let (header, _) = server.answer(&request, sent);
         rig.deliver(&header, slow_arrival(sent)).unwrap();
         let actions = rig.actions();
-        assert!(matches!(actions[..], [Action::Unusable(_)]), "{actions:?}");
+        assert!(matches!(actions[0], Action::Unusable(_)), "{actions:?}");
+        let is_exchange = |action: &Action| matches!(action, Action::Exchange(_));
+        assert!(!actions.iter().any(is_exchange), "{actions:?}");
         let (_, interleaved, measured) = round(&mut rig, &mut server);
         assert!(interleaved);
         assert_true(&measured[0]);
