@@ -121,7 +121,7 @@ fn nine_of_ten_packets_queued_leaves_100_ns() {
 #[test]
 fn nine_tenths_of_load_on_one_way_leave_5_us_within_the_bound() {
     let one_way = scenario(include_str!("../scenarios/one-way-90.toml"));
-    for report in run_with_seeds(&one_way, 1..=5) {
+    for report in run_with_seeds(&one_way, 1..=50) {
         assert!(
             report.max_s < 5e-6,
             "seed {}: {:e}",

@@ -179,8 +179,24 @@ fn acquisition(change: impl Fn(&mut Scenario)) -> Vec<Report> {
     let text = include_str!("../scenarios/acquisition.toml");
     let mut scenario = Scenario::parse(text).expect("it comes with the project");
     change(&mut scenario);
-    let seeds = 1..=40;
+    let seeds = 1..=100;
     seeds.map(|seed| run(&scenario.with_seed(seed))).collect()
+}
+
+/// The same at the default poll, looked at from `settle_s` on until `duration_s`.
+fn at_the_default_poll(jitter_s: f64, settle_s: f64, duration_s: f64) -> Vec<Report> {
+    acquisition(|scenario| {
+        scenario.source[0].poll_min = 6;
+        scenario.source[0].poll_max = 10;
+        scenario.source[0].path.jitter_s = jitter_s;
+        (scenario.settle_s, scenario.duration_s) = (settle_s, duration_s);
+        scenario.probe_s = 0.1;
+    })
+}
+
+fn below_10_us(reports: &[Report]) -> usize {
+    let below = reports.iter().filter(|report| report.max_s < 10e-6);
+    below.count()
 }
 
 /// And stays so.
@@ -192,30 +208,29 @@ fn a_wrong_clock_is_right_to_10_us_within_10_s() {
     }
 }
 
-/// The burst's requests are 2 s apart then, and queues of 10 us let nobody know more from five of them;
-/// those of 1 us do.
+/// And stays so, at the default poll with queues of 1 us.
 #[test]
-fn a_clock_at_the_default_poll_is_right_to_10_us_within_10_s_as_far_as_can_be_known() {
-    let default_poll = |jitter_s: f64, settle_s: f64| {
-        acquisition(|scenario| {
-            scenario.source[0].poll_min = 6;
-            scenario.source[0].poll_max = 10;
-            scenario.source[0].path.jitter_s = jitter_s;
-            scenario.settle_s = settle_s;
-        })
-    };
-    for report in default_poll(1e-6, 10.0) {
-        assert!(
-            report.max_s < 10e-6,
-            "seed {}: {}",
-            report.seed,
-            report.max_s
-        );
-    }
-    let reports = default_poll(10e-6, 10.0);
-    let late: Vec<f64> = reports.iter().map(|report| report.rms_s).collect();
+fn a_clock_at_the_default_poll_is_right_to_10_us_within_10_s() {
+    let reports = at_the_default_poll(1e-6, 10.0, 600.0);
+    assert_eq!(below_10_us(&reports), reports.len());
+    assert!(Report::rms_of_all_s(&reports) < 1e-6);
+}
+
+/// The burst's requests are 2 s apart at the default poll, as ntpd's limits want them to be, so five samples
+/// have come by then. With queues of 10 us they let nobody know the time to better than 4.7 us, who knows
+/// how long the queues are (a posterior by sampling; regression: 7.5 us), so one clock in twenty is
+/// further off than 10 us. Later it is as with any sample of the steady state.
+#[test]
+fn with_queues_of_10_us_a_clock_at_the_default_poll_is_as_right_in_10_s_as_can_be_known() {
+    let soon = at_the_default_poll(10e-6, 10.0, 10.5);
+    let rms_s = Report::rms_of_all_s(&soon);
+    assert!(rms_s < 1.25 * 4.7e-6, "{rms_s:e}");
+    assert!(below_10_us(&soon) >= 88, "{}", below_10_us(&soon));
+
+    let later = at_the_default_poll(10e-6, 10.0, 600.0);
+    let rms_s = Report::rms_of_all_s(&later);
     // Half a minute after the burst 80 us, were the next request a whole interval later.
-    assert!(median(late) < 5e-6);
-    assert!(reports.iter().all(|report| report.max_s < 50e-6));
-    assert!(reports.iter().all(|report| report.bound_violations == 0));
+    assert!(rms_s < 4.5e-6, "{rms_s:e}");
+    assert!(later.iter().all(|report| report.max_s < 40e-6));
+    assert!(later.iter().all(|report| report.bound_violations == 0));
 }
