@@ -38,10 +38,10 @@ impl Believed {
     /// much as its covariance of phase and frequency shows, before and after. The filter may also
     /// have thought better of the samples before this one, and now go with another hypothesis that
     /// had believed them; so if it came nearer to this one by the larger `part` of what it lacked,
-    /// that counts.
+    /// that counts, and so does how fast round trips become longer, s/s, where they plainly do.
     pub(crate) fn take(
         &mut self,
-        delay_s: f64,
+        (delay_s, longer): (f64, Option<f64>),
         dt: f64,
         (before, after): (Covariance, Covariance),
         part: f64,
@@ -55,13 +55,14 @@ impl Believed {
         let k2 = k1 * before.cross / before.phase;
         let expected = last + self.rate * dt;
         let more = delay_s - expected;
+        self.rate += k2 * more;
         let k1 = if more > 0.0 && part > CHANGE_OF_MIND {
+            self.rate = longer.unwrap_or(self.rate);
             k1.max(part)
         } else {
             k1
         };
         self.delay_s = Some(expected + k1 * more);
-        self.rate += k2 * more;
         if !self.rate.is_finite() {
             self.rate = 0.0;
         }

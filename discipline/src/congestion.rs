@@ -60,8 +60,6 @@ pub(crate) struct Congestion {
     longer_s: f64,
     /// For how long both filters have contradicted each other, s.
     apart_s: f64,
-    /// Do they contradict each other by more than any wait explains?
-    astray: bool,
     /// How long the last interval was, s.
     interval_s: f64,
     /// The noise of an offset as the bank has had it for long, before the two began to run side by
@@ -97,7 +95,6 @@ impl Congestion {
         } else {
             0.0
         };
-        self.astray = apart > agree && !may_be_the_route;
     }
 
     /// Moves the origin: subtracts `by` (s) from the phase.
@@ -175,12 +172,9 @@ impl Congestion {
                 let lost = if holds { LOST } else { LOST_AT_FIRST };
                 // No packet is faster than the floor: the filter began when no clean one had been
                 // seen yet, and takes for a wait on one way what is one on the other.
-                let own = one_way.noise_s();
-                let too_high = !one_way.is_settled() && one_way.floor_s() > least + WAITED * own;
-                if self.astray || own > MISTAKEN * usual {
-                    // What it has learnt of the ways is as wrong.
-                    *one_way = OneWay::new(*bank.state(), least, unknown_s, noise);
-                } else if (variance > lost * surest && !contradicts) || too_high {
+                let noise = one_way.noise_s();
+                let too_high = !one_way.is_settled() && one_way.floor_s() > least + WAITED * noise;
+                if (variance > lost * surest && !contradicts) || too_high {
                     one_way.begin_again(*bank.state(), least, unknown_s);
                 }
             }

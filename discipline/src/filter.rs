@@ -293,7 +293,9 @@ impl SourceFilter {
             let after = track.state().covariance;
             let part = (moved / innovation).clamp(0.0, 1.0);
             let believed = track.congestion.believed_delay_s(track.bank.state(), delay);
-            self.believed.take(believed, dt, (before, after), part);
+            let longer = self.gauge.longer(sample);
+            self.believed
+                .take((believed, longer), dt, (before, after), part);
             track.bank.doubt(Covariance {
                 phase: 0.0,
                 cross: 0.0,

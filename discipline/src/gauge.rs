@@ -67,38 +67,61 @@ impl Gauge {
 
     /// The straight line through the offsets. `None` below four samples.
     pub(crate) fn line(&self) -> Option<Line> {
-        self.line_through(|sample| sample.offset)
+        line_through(self.recent.iter(), |sample| sample.offset)
+    }
+
+    /// How fast the last three round trips and that of a sample that comes next become longer, s/s, if
+    /// they plainly do; at least as fast as the last two.
+    pub(crate) fn longer(&self, next: &Sample) -> Option<f64> {
+        let last = self.recent.back()?;
+        let longer = (next.delay - last.delay).as_secs_f64() / (next.at - last.at).as_secs_f64();
+        let three = self.recent.iter().rev().take(3);
+        let line = line_through([next].into_iter().chain(three), |sample| sample.delay);
+        line.filter(Line::is_plain)
+            .map(|line| line.slope.max(longer))
     }
 
     /// How fast round trips become longer, s/s, if they plainly do; else 0.
     pub(crate) fn delay_rate(&self) -> f64 {
-        let line = self.line_through(|sample| sample.delay);
-        let plain = |line: &Line| line.slope.abs() > PLAIN_SIGMAS * line.noise_s / line.lever_s;
-        line.filter(plain).map_or(0.0, |line| line.slope)
+        let line = line_through(self.recent.iter(), |sample| sample.delay);
+        line.filter(Line::is_plain).map_or(0.0, |line| line.slope)
     }
+}
 
-    fn line_through(&self, of: impl Fn(&Sample) -> Duration) -> Option<Line> {
-        let first = self.recent.front().filter(|_| self.recent.len() >= 4)?;
-        let points = self.recent.iter().map(|sample| {
-            let t = (sample.at - first.at).as_secs_f64();
-            (t, (of(sample) - of(first)).as_secs_f64())
-        });
-        let n = self.recent.len() as f64;
-        let (sum_t, sum_x) = points
-            .clone()
-            .fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
-        let (mean_t, mean_x) = (sum_t / n, sum_x / n);
-        let (stt, stx, sxx) = points.fold((0.0, 0.0, 0.0), |s, (t, x)| {
-            let (dt, dx) = (t - mean_t, x - mean_x);
-            (s.0 + dt * dt, s.1 + dt * dx, s.2 + dx * dx)
-        });
-        let residual = (sxx - stx * stx / stt).max(0.0);
-        Some(Line {
-            slope: stx / stt,
-            noise_s: (residual / (n - 2.0)).sqrt(),
-            lever_s: stt.sqrt(),
-        })
+impl Line {
+    fn is_plain(&self) -> bool {
+        self.slope.abs() > PLAIN_SIGMAS * self.noise_s / self.lever_s
     }
+}
+
+/// The straight line through something of samples. `None` below four.
+fn line_through<'a>(
+    samples: impl Iterator<Item = &'a Sample> + Clone,
+    of: impl Fn(&Sample) -> Duration,
+) -> Option<Line> {
+    let first = samples.clone().next()?;
+    let points = samples.map(|sample| {
+        let t = (sample.at - first.at).as_secs_f64();
+        (t, (of(sample) - of(first)).as_secs_f64())
+    });
+    let n = points.clone().count() as f64;
+    if n < 4.0 {
+        return None;
+    }
+    let (sum_t, sum_x) = points
+        .clone()
+        .fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
+    let (mean_t, mean_x) = (sum_t / n, sum_x / n);
+    let (stt, stx, sxx) = points.fold((0.0, 0.0, 0.0), |s, (t, x)| {
+        let (dt, dx) = (t - mean_t, x - mean_x);
+        (s.0 + dt * dt, s.1 + dt * dx, s.2 + dx * dx)
+    });
+    let residual = (sxx - stx * stx / stt).max(0.0);
+    Some(Line {
+        slope: stx / stt,
+        noise_s: (residual / (n - 2.0)).sqrt(),
+        lever_s: stt.sqrt(),
+    })
 }
 
 #[cfg(test)]

@@ -97,7 +97,8 @@ fn the_bound_holds_where_packets_wait_for_longer_than_the_path_is() {
     assert!(looks > 3_000_000, "only {looks} looks");
 }
 
-/// What all samples allow together is narrower than what chrony would say of the best of them.
+/// What all samples allow together is narrower than what chrony would say of the best of them, but at
+/// short intervals, where that says nothing of how unequal waits are.
 #[test]
 fn the_bound_is_near_what_chronys_root_distance_would_be_or_below() {
     for poll in [0, 4, 6] {
@@ -107,7 +108,7 @@ fn the_bound_is_near_what_chronys_root_distance_would_be_or_below() {
             for report in reports {
                 let bound_s = report.median_bound_s.expect("it is synchronised");
                 let root_distance_s = report.median_root_distance_s.expect("it is, too");
-                let most = if poll > 0 { 1.0 } else { 1.5 };
+                let most = if poll > 0 { 1.0 } else { 1.7 };
                 assert!(
                     bound_s < most * root_distance_s,
                     "{name}, poll {poll}: {bound_s:e}, chrony's {root_distance_s:e}"

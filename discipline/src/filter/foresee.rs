@@ -77,7 +77,7 @@ impl SourceFilter {
         // The usual round trip stands for a guess as far as that is not believed.
         let delay = sample.delay.as_secs_f64() - 2.0 * weighed.change;
         let mut believed = self.believed;
-        believed.take(delay, dt, (before, state.covariance), 0.0);
+        believed.take((delay, None), dt, (before, state.covariance), 0.0);
         self.ahead = Some(Ahead {
             at: sample.at,
             state,
@@ -103,7 +103,12 @@ impl SourceFilter {
         let dt = (sample.at - track.at).as_secs_f64();
         let delay = sample.delay.as_secs_f64();
         let mut believed = self.believed;
-        believed.take(delay, dt, (before.covariance, state.covariance), 0.0);
+        believed.take(
+            (delay, None),
+            dt,
+            (before.covariance, state.covariance),
+            0.0,
+        );
         Some(Ahead {
             at: sample.at,
             state,
