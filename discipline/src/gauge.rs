@@ -67,7 +67,7 @@ impl Gauge {
 
     /// The straight line through the offsets. `None` below four samples.
     pub(crate) fn line(&self) -> Option<Line> {
-        line_through(self.recent.iter(), |sample| sample.offset)
+        line_through(self.recent.iter().copied(), |sample| sample.offset)
     }
 
     /// How fast the last three round trips and that of a sample that comes next become longer, s/s, if
@@ -75,15 +75,15 @@ impl Gauge {
     pub(crate) fn longer(&self, next: &Sample) -> Option<f64> {
         let last = self.recent.back()?;
         let longer = (next.delay - last.delay).as_secs_f64() / (next.at - last.at).as_secs_f64();
-        let three = self.recent.iter().rev().take(3);
-        let line = line_through([next].into_iter().chain(three), |sample| sample.delay);
+        let three = self.recent.iter().rev().take(3).copied();
+        let line = line_through([*next].into_iter().chain(three), |sample| sample.delay);
         line.filter(Line::is_plain)
             .map(|line| line.slope.max(longer))
     }
 
     /// How fast round trips become longer, s/s, if they plainly do; else 0.
     pub(crate) fn delay_rate(&self) -> f64 {
-        let line = line_through(self.recent.iter(), |sample| sample.delay);
+        let line = line_through(self.recent.iter().copied(), |sample| sample.delay);
         line.filter(Line::is_plain).map_or(0.0, |line| line.slope)
     }
 }
@@ -95,14 +95,14 @@ impl Line {
 }
 
 /// The straight line through something of samples. `None` below four.
-fn line_through<'a>(
-    samples: impl Iterator<Item = &'a Sample> + Clone,
+fn line_through(
+    samples: impl Iterator<Item = Sample> + Clone,
     of: impl Fn(&Sample) -> Duration,
 ) -> Option<Line> {
     let first = samples.clone().next()?;
     let points = samples.map(|sample| {
         let t = (sample.at - first.at).as_secs_f64();
-        (t, (of(sample) - of(first)).as_secs_f64())
+        (t, (of(&sample) - of(&first)).as_secs_f64())
     });
     let n = points.clone().count() as f64;
     if n < 4.0 {
