@@ -200,6 +200,15 @@ impl Congestion {
         self.part(bank) > 0.0
     }
 
+    /// The wander that the estimate was made with, if the bank believes in `wander`, s/s per √s.
+    pub(crate) fn wander_of(&self, bank: &Kalman, wander: f64) -> f64 {
+        if self.is_heard(bank) {
+            wander.min(self.wander)
+        } else {
+            wander
+        }
+    }
+
     /// What of a round trip (s) matters for the asymmetry that the estimate may have. To the one-way
     /// filter it does not matter how long a packet waited; unequal are only the floors.
     pub(crate) fn believed_delay_s(&self, bank: &Kalman, delay: f64) -> f64 {

@@ -15,7 +15,7 @@ use crate::first_few::{self, FirstFew};
 use crate::fresh::Level;
 use crate::gains::Gains;
 use crate::gauge::Gauge;
-use crate::hull::Hull;
+use crate::hull::{self, Hull};
 use crate::kalman::{Covariance, Kalman};
 use crate::sample::{Sample, Upstream};
 use crate::track::{Aside, RoundTrip, SUSPECT_SIGMAS, Track};
@@ -434,14 +434,17 @@ impl SourceFilter {
             + last.upstream.root_delay.as_secs_f64() / 2.0
             + last.upstream.root_dispersion.as_secs_f64()
             + last.uncertainty.as_secs_f64();
-        let wander = self.track.as_ref()?.bank.most_wander();
-        let allowed = self.hull.farthest_s(&newest, wander, self.prior.jump);
+        let (believed, most) = self.track.as_ref()?.more_wander();
+        let allowed = self.hull.farthest_s(&newest, most, self.prior.jump);
+        let unsure = 3.0 * newest.frequency_sd() * (hull::wider(believed) - 1.0);
         let beyond = allowed - apart_s - 3.0 * newest.offset_sd_s();
         Some(Known {
             newest,
             apart_s,
             against_s: against.max(self.doubt.by_s).max(beyond),
-            doubt_rate: self.doubt.rate.max(spoilt.unwrap_or(0.0)) + self.asymmetric_rate(),
+            doubt_rate: self.doubt.rate.max(spoilt.unwrap_or(0.0))
+                + self.asymmetric_rate()
+                + unsure,
             sampled: last.at,
         })
     }

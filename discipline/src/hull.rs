@@ -96,13 +96,12 @@ impl Hull {
         });
     }
 
-    /// How far UTC can be from an estimate, s, with the largest wander (s/s per √s) that is not refuted,
-    /// and a frequency that may jump by `jump` at once (s/s). Nothing without samples.
-    pub(crate) fn farthest_s(&self, estimate: &SourceEstimate, wander: f64, jump: f64) -> f64 {
-        let larger = (wander / estimate.wander).max(1.0);
+    /// How far UTC can be from an estimate, s, where the oscillator may wander `more` times as much as that
+    /// was made for, and its frequency may jump by `jump` at once (s/s). Nothing without samples.
+    pub(crate) fn farthest_s(&self, estimate: &SourceEstimate, more: f64, jump: f64) -> f64 {
         let uncertain = Uncertain {
-            variance: estimate.covariance.frequency.max(0.0) * larger.powf(2.0 * STEADY),
-            wander: larger * estimate.wander,
+            variance: estimate.covariance.frequency.max(0.0) * wider(more).powi(2),
+            wander: more * estimate.wander,
             more: LEAST_DRIFT + jump,
         };
         let Some(ends) = self.intersection(estimate, uncertain) else {
@@ -138,6 +137,12 @@ impl Hull {
         let mut ages = ages.map(|interval| age_s(estimate.at, interval.at));
         ages.find(|age| *age > SHORTEST_S).unwrap_or(SHORTEST_S)
     }
+}
+
+/// By what factor the deviation of a frequency is larger where the oscillator wanders `more` times as much
+/// as the filter was made for.
+pub(crate) fn wider(more: f64) -> f64 {
+    more.powf(STEADY)
 }
 
 impl Interval {
@@ -213,51 +218,48 @@ mod tests {
     fn what_two_long_waits_allow_together() {
         // One has waited for 80 us on one way, the other one for as long on the other way.
         let hull = hull(&[(0, 40, 90e-6), (1, -39, 90e-6)]);
-        assert_us(hull.farthest_s(&estimate(1, 1), WANDER, 0.0), 5.0..5.1);
-        assert_us(hull.farthest_s(&estimate(1, 4), WANDER, 0.0), 8.0..8.1);
+        assert_us(hull.farthest_s(&estimate(1, 1), 1.0, 0.0), 5.0..5.1);
+        assert_us(hull.farthest_s(&estimate(1, 4), 1.0, 0.0), 8.0..8.1);
     }
 
     #[test]
     fn one_narrow_interval_among_wide_ones_denies_an_estimate() {
         let hull = hull(&[(0, 30, 100e-6), (1, 1, 4e-6), (2, 27, 100e-6)]);
         // UTC is at 2 us by now, ± 2 us.
-        assert_us(hull.farthest_s(&estimate(2, 2), WANDER, 0.0), 2.0..2.1);
+        assert_us(hull.farthest_s(&estimate(2, 2), 1.0, 0.0), 2.0..2.1);
         // What is believed of the frequency is as wrong, so that the narrow one has grown.
-        assert_us(hull.farthest_s(&estimate(2, 20), WANDER, 0.0), 42.0..52.1);
+        assert_us(hull.farthest_s(&estimate(2, 20), 1.0, 0.0), 42.0..52.1);
     }
 
     #[test]
     fn the_older_and_the_more_wander_the_wider() {
         let hull = hull(&[(0, 0, 10e-6)]);
-        let of = |at_s: i64, wander| hull.farthest_s(&estimate(at_s, at_s), wander, 0.0);
-        assert_us(of(0, WANDER), 4.99..5.01);
+        let of = |at_s: i64, more| hull.farthest_s(&estimate(at_s, at_s), more, 0.0);
+        assert_us(of(0, 1.0), 4.99..5.01);
         // 5 · 1 ns/s and the least drift for 100 s.
-        assert_us(of(100, WANDER), 6.4..6.7);
+        assert_us(of(100, 1.0), 6.4..6.7);
         // Ten times the wander: 5.6 times the deviation of the frequency, and the wander of 100 s.
-        assert_us(of(100, 10.0 * WANDER), 9.9..10.1);
-        assert!(hull.farthest_s(&estimate(10, 10), WANDER, 1e-6) > 14.9e-6);
+        assert_us(of(100, 10.0), 9.9..10.1);
+        assert!(hull.farthest_s(&estimate(10, 10), 1.0, 1e-6) > 14.9e-6);
     }
 
     #[test]
     fn a_source_that_is_set_begins_anew() {
         let hull = hull(&[(0, 0, 10e-6), (1, 1_000_000, 10e-6)]);
-        assert_us(
-            hull.farthest_s(&estimate(1, 1_000_000), WANDER, 0.0),
-            4.9..5.1,
-        );
+        assert_us(hull.farthest_s(&estimate(1, 1_000_000), 1.0, 0.0), 4.9..5.1);
     }
 
     #[test]
     fn nothing_is_said_without_samples_and_old_ones_are_forgotten() {
-        assert!(Hull::default().farthest_s(&estimate(0, 0), WANDER, 0.0) < 1e-18);
+        assert!(Hull::default().farthest_s(&estimate(0, 0), 1.0, 0.0) < 1e-18);
         let mut samples = vec![(0, 0, 2e-6)];
         samples.extend((1..=32).map(|at_s| (at_s, at_s, 10e-6)));
         assert_us(
-            hull(&samples[..32]).farthest_s(&estimate(31, 31), WANDER, 0.0),
+            hull(&samples[..32]).farthest_s(&estimate(31, 31), 1.0, 0.0),
             1.0..2.0,
         );
         assert_us(
-            hull(&samples).farthest_s(&estimate(32, 32), WANDER, 0.0),
+            hull(&samples).farthest_s(&estimate(32, 32), 1.0, 0.0),
             5.0..5.1,
         );
     }

@@ -127,6 +127,14 @@ impl Track {
         self.fixed.map_or_else(own, |(state, _)| state)
     }
 
+    /// How many times as much as the state was made for the oscillator wanders by what the bank believes,
+    /// and how many times as much it may wander, for all that samples say.
+    pub(crate) fn more_wander(&self) -> (f64, f64) {
+        let believed = self.bank.hypothesis().wander();
+        let used = self.congestion.wander_of(self.bank.state(), believed);
+        (believed / used, (self.bank.most_wander() / used).max(1.0))
+    }
+
     /// Lets the state drift to `at`; returns the seconds passed.
     pub(crate) fn advance_to(&mut self, at: Timestamp<Raw>) -> f64 {
         let dt = (at - self.at).as_secs_f64();
