@@ -19,6 +19,9 @@
 //! - `f_then` is the frequency that was believed with the sample. A filter that has just been misled
 //!   was not yet so then.
 //!
+//! Beside that the frequency may be off by as much as round trips plainly change (s/s): one that a delay misleads
+//! which grows on one way is off by half of that, or all of it where the other way is believed to wait.
+//!
 //! If the estimate lies outside of the intersection all the same, its frequency is in doubt as well: by as
 //! much as would have led it there from the sample before, twice.
 //!
@@ -36,6 +39,8 @@ use crate::sample::Sample;
 /// Samples that are kept: where nine packets of ten wait on either way, 29 in 30 times one of them
 /// did not.
 const KEPT: usize = 32;
+/// Samples whose shortest round trip says something.
+const FEWEST: usize = 4;
 /// Standard deviations of the frequency that are counted for certain.
 const SIGMAS: f64 = 5.0;
 /// What the deviation of the frequency is proportional to, as a power of the wander.
@@ -51,6 +56,8 @@ struct Interval {
     most: Duration,
     /// The frequency that was believed with it, s/s.
     frequency: f64,
+    /// Its round trip, s.
+    delay_s: f64,
 }
 
 /// Where UTC can be by the latest samples.
@@ -93,7 +100,33 @@ impl Hull {
             least: sample.offset - reach,
             most: sample.offset + reach,
             frequency,
+            delay_s,
         });
+    }
+
+    /// How fast round trips change, s/s, if they plainly do: the shortest of each quarter are in order. All
+    /// of that may be on one way, and the frequency misled by it.
+    fn delay_rate(&self) -> f64 {
+        let quarter = self.newest_last.len() / 4;
+        if quarter < FEWEST {
+            return 0.0;
+        }
+        let shortest = |number: usize| {
+            let of = self.newest_last.iter().skip(number * quarter).take(quarter);
+            of.map(|it| it.delay_s).fold(f64::INFINITY, f64::min)
+        };
+        let delays = [0, 1, 2, 3].map(shortest);
+        let in_order = delays.is_sorted_by(|a, b| a < b) || delays.is_sorted_by(|a, b| a > b);
+        let at = |number: usize| self.newest_last.get(number * quarter).map(|it| it.at);
+        let (Some(first), Some(last)) = (at(0), at(3)) else {
+            return 0.0;
+        };
+        let apart = (last - first).as_secs_f64();
+        if in_order && apart > 0.0 {
+            (delays[3] - delays[0]).abs() / apart
+        } else {
+            0.0
+        }
     }
 
     /// How far UTC can be from an estimate, s, where the oscillator may wander `more` times as much as that
@@ -102,7 +135,7 @@ impl Hull {
         let uncertain = Uncertain {
             variance: estimate.covariance.frequency.max(0.0) * wider(more).powi(2),
             wander: more * estimate.wander,
-            more: LEAST_DRIFT + jump,
+            more: LEAST_DRIFT + jump + self.delay_rate(),
         };
         let Some(ends) = self.intersection(estimate, uncertain) else {
             return 0.0;
@@ -241,6 +274,14 @@ mod tests {
         // Ten times the wander: 5.6 times the deviation of the frequency, and the wander of 100 s.
         assert_us(of(100, 10.0), 9.9..10.1);
         assert!(hull.farthest_s(&estimate(10, 10), 1.0, 1e-6) > 14.9e-6);
+    }
+
+    /// The way there is held up by 1 us more each second, and the clock runs fast by all of that.
+    #[test]
+    fn a_delay_that_grows_may_have_misled_the_frequency() {
+        let samples: Vec<_> = (0..32).map(|n| (n, n, 10e-6 + 1e-6 * n as f64)).collect();
+        let found = hull(&samples).farthest_s(&estimate(31, 31), 1.0, 0.0);
+        assert_us(found, 20.4..20.6);
     }
 
     #[test]
