@@ -15,6 +15,5 @@ pub(crate) fn uniform(seed: &mut u64) -> f64 {
 
 /// Noise of unit variance: a sum of twelve uniform numbers (Irwin–Hall).
 pub(crate) fn gauss(seed: &mut u64) -> f64 {
-    let uniform = |_| (next(seed) >> 11) as f64 / (1_u64 << 53) as f64;
-    (0..12).map(uniform).fold(-6.0, |sum, one| sum + one)
+    (0..12).fold(-6.0, |sum, _| sum + uniform(seed))
 }

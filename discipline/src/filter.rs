@@ -38,7 +38,7 @@ pub(crate) const RUNNING: f64 = 1.0 / 16.0;
 /// No oscillator that can be steered is further off than this, s/s (RFC 5905's MAXFREQ).
 pub(crate) const MAX_FREQUENCY: f64 = 500e-6;
 /// Resolution of the best stamps there are, s.
-const RESOLUTION_S: f64 = 1e-9;
+pub(crate) const RESOLUTION_S: f64 = 1e-9;
 
 /// What became of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,13 +158,10 @@ impl SourceFilter {
     pub fn update(&mut self, sample: &Sample) -> Verdict {
         let verdict = self.judge_and_take(sample);
         self.take_among_the_first(sample, verdict);
-        if let Some(track) = self
-            .track
-            .as_ref()
-            .filter(|_| verdict != Verdict::OutOfOrder)
+        if verdict != Verdict::OutOfOrder
+            && let Some(track) = &self.track
         {
-            let least = self.floor.floor().unwrap_or(0.0);
-            let delay = counted_delay(sample.delay.as_secs_f64(), least);
+            let delay = self.counted_delay_s(sample);
             self.hull.note(sample, delay, track.state().frequency);
         }
         self.known = self.conclude();
@@ -194,9 +191,14 @@ impl SourceFilter {
         }
     }
 
-    fn judge_and_take(&mut self, sample: &Sample) -> Verdict {
+    /// What the round trip of a sample counts as, s.
+    fn counted_delay_s(&self, sample: &Sample) -> f64 {
         let least = self.floor.floor().unwrap_or(0.0);
-        let delay = counted_delay(sample.delay.as_secs_f64(), least);
+        counted_delay(sample.delay.as_secs_f64(), least)
+    }
+
+    fn judge_and_take(&mut self, sample: &Sample) -> Verdict {
+        let delay = self.counted_delay_s(sample);
         let spread = self.track.as_ref().map_or(f64::INFINITY, |track| {
             4.0 * SUSPECT_SIGMAS * track.bank.hypothesis().noise_s()
         });

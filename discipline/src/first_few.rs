@@ -37,6 +37,7 @@ use core::f64::consts::{LN_2, PI};
 
 use clockwright_timebase::{Duration, Raw, Timestamp};
 
+use crate::filter::RESOLUTION_S;
 use crate::kalman::{Covariance, Kalman};
 use crate::sample::Sample;
 
@@ -52,8 +53,6 @@ const REACH: f64 = 5.0;
 const DRAWN: u32 = 5;
 /// What is left of its reach at least, from one time to the next.
 const SHRUNK: f64 = 0.15;
-/// Resolution of the best stamps there are, s.
-const RESOLUTION_S: f64 = 1e-9;
 /// The part of the variance that wander may have.
 const BENT: f64 = 0.1;
 

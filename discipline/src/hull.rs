@@ -185,12 +185,12 @@ impl Interval {
         let wander = uncertain.wander.powi(2) * age / 3.0;
         let deviation = (uncertain.variance + wander).sqrt();
         let misled = (estimate.frequency - self.frequency).abs();
-        let wider = (SIGMAS * deviation + misled + uncertain.more) * age;
+        let grown = (SIGMAS * deviation + misled + uncertain.more) * age;
         let drift = estimate.frequency * age;
         let about = |end: Duration| (end - estimate.offset).as_secs_f64() + drift;
         Ends {
-            least: about(self.least) - wider,
-            most: about(self.most) + wider,
+            least: about(self.least) - grown,
+            most: about(self.most) + grown,
         }
     }
 }

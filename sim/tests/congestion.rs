@@ -4,26 +4,22 @@ use clockwright_sim::{
     Attack, Distribution, Report, RouteChange, Scenario, Span, Way, WayScenario, run_with_seeds,
 };
 
+use crate::queues::{near, queue, waits};
+
+mod queues;
+
 const SEEDS: [u64; 3] = [1, 2, 3];
 
 /// One server, hardware-like stamps, a poll of 1 s.
 fn hardware() -> Scenario {
-    let text = "duration_s = 7200\nsettle_s = 900\n\n[[source]]\npoll_min = 0\npoll_max = 0\n\
-                path = { delay_s = 5e-6, jitter_s = 6e-9, distribution = \"normal\" }\n";
-    Scenario::parse(text).expect("a good scenario")
+    near(0, 7200.0)
 }
 
-/// The same behind queues that hold a packet up for 20 us on average: an M/M/1 queue is busy for
-/// `load` of the time, and who finds it busy waits for service/(1 − load).
+/// The same behind queues.
 fn congested(load_there: f64, load_back: f64) -> Scenario {
     let mut scenario = hardware();
-    let way = |load: f64| WayScenario {
-        load: Some(load),
-        service_s: Some(20e-6 * (1.0 - load)),
-        ..WayScenario::default()
-    };
     let path = &mut scenario.source[0].path;
-    (path.there, path.back) = (way(load_there), way(load_back));
+    (path.there, path.back) = (queue(load_there), queue(load_back));
     scenario
 }
 
@@ -74,12 +70,7 @@ fn a_queue_on_one_way_does_not_shift_the_clock() {
 /// The filter's model is that waits are exponential. These have no variance.
 #[test]
 fn waits_with_a_heavy_tail_are_as_good() {
-    let waits = WayScenario {
-        jitter_s: Some(20e-6),
-        distribution: Some(Distribution::Pareto),
-        queued: Some(0.9),
-        ..WayScenario::default()
-    };
+    let waits = waits(Distribution::Pareto, 20e-6, 0.9);
     for (back, limit_s) in [(WayScenario::default(), 20e-9), (waits.clone(), 100e-9)] {
         let mut scenario = hardware();
         let path = &mut scenario.source[0].path;

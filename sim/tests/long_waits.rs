@@ -6,81 +6,59 @@
 use clockwright_sim::{Distribution, Report, Scenario, WayScenario};
 
 use crate::looking::{assert_contained, run_all, scale};
+use crate::queues::{near, queue, waits};
 
 mod looking;
+mod queues;
 
 /// Exchanges of a run.
 const EXCHANGES: f64 = 3600.0;
 
-/// One server 5 us away, hardware-like stamps, polled every 2^`poll` s.
-fn near(name: &str, poll: i8, there: WayScenario, back: WayScenario) -> Scenario {
-    let interval_s = f64::from(poll).exp2();
-    let text = format!(
-        "duration_s = {}\nsettle_s = {}\nprobe_s = {}\n\n[[source]]\npoll_min = {poll}\n\
-         poll_max = {poll}\npath = {{ delay_s = 5e-6, jitter_s = 6e-9, distribution = \"normal\" }}\n",
-        EXCHANGES * interval_s,
-        EXCHANGES / 8.0 * interval_s,
-        interval_s / 4.0
-    );
-    let mut scenario = Scenario::parse(&text).expect("a good scenario");
+/// One server close by whose packets wait so on either way, asked every 2^`poll` s.
+fn waiting(name: &str, poll: i8, there: WayScenario, back: WayScenario) -> Scenario {
+    let mut scenario = near(poll, EXCHANGES);
     scenario.name = format!("{name}, poll {poll}");
+    scenario.probe_s = f64::from(poll).exp2() / 4.0;
     (scenario.source[0].path.there, scenario.source[0].path.back) = (there, back);
     scenario
 }
 
-/// A part of the packets waits, for `wait_s` on average.
-fn waits(distribution: Distribution, wait_s: f64, part: f64) -> WayScenario {
-    WayScenario {
-        jitter_s: Some(wait_s),
-        distribution: Some(distribution),
-        queued: Some(part),
-        ..WayScenario::default()
-    }
-}
-
-/// An M/M/1 queue that holds a packet up for 20 us on average.
-fn queue(load: f64) -> WayScenario {
-    WayScenario {
-        load: Some(load),
-        service_s: Some(20e-6 * (1.0 - load)),
-        ..WayScenario::default()
-    }
-}
-
 /// What waits there are, and how they are called.
 fn ways() -> Vec<(&'static str, WayScenario, WayScenario)> {
-    let (exponential, pareto) = (Distribution::Exponential, Distribution::Pareto);
-    vec![
+    let exponential = |wait_s, part| waits(Distribution::Exponential, wait_s, part);
+    let pareto = |wait_s, part| waits(Distribution::Pareto, wait_s, part);
+    let ways = [
         ("load 50 % each way", queue(0.5), queue(0.5)),
         ("load 90 % each way", queue(0.9), queue(0.9)),
         ("load 97 % each way", queue(0.97), queue(0.97)),
         ("load 90 % one way", queue(0.9), WayScenario::default()),
         (
             "10 and 200 us",
-            waits(exponential, 10e-6, 1.0),
-            waits(exponential, 200e-6, 1.0),
+            exponential(10e-6, 1.0),
+            exponential(200e-6, 1.0),
         ),
         (
             "200 us half of the time, 10 us",
-            waits(exponential, 200e-6, 0.5),
-            waits(exponential, 10e-6, 1.0),
+            exponential(200e-6, 0.5),
+            exponential(10e-6, 1.0),
         ),
         (
             "100 us each way",
-            waits(exponential, 100e-6, 1.0),
-            waits(exponential, 100e-6, 1.0),
+            exponential(100e-6, 1.0),
+            exponential(100e-6, 1.0),
         ),
         (
             "heavy tail, 10 and 200 us",
-            waits(pareto, 10e-6, 1.0),
-            waits(pareto, 200e-6, 1.0),
+            pareto(10e-6, 1.0),
+            pareto(200e-6, 1.0),
         ),
         (
             "heavy tail, 20 us nine times in ten",
-            waits(pareto, 20e-6, 0.9),
-            waits(pareto, 20e-6, 0.9),
+            pareto(20e-6, 0.9),
+            pareto(20e-6, 0.9),
         ),
-    ]
+    ];
+    ways.into()
 }
 
 #[test]
@@ -88,7 +66,7 @@ fn the_bound_holds_where_packets_wait_for_longer_than_the_path_is() {
     let mut scenarios = Vec::new();
     for poll in [-2, 0, 4, 6] {
         for (name, there, back) in ways() {
-            let scenario = near(name, poll, there, back);
+            let scenario = waiting(name, poll, there, back);
             let seeds = 501..501 + 5 * u64::from(scale());
             scenarios.extend(seeds.map(|seed| scenario.with_seed(seed)));
         }
@@ -103,7 +81,7 @@ fn the_bound_holds_where_packets_wait_for_longer_than_the_path_is() {
 fn the_bound_is_near_what_chronys_root_distance_would_be_or_below() {
     for poll in [0, 4, 6] {
         for (name, there, back) in ways() {
-            let scenario = near(name, poll, there, back);
+            let scenario = waiting(name, poll, there, back);
             let seeds: Vec<_> = (501..=505).map(|seed| scenario.with_seed(seed)).collect();
             let ratio = |report: &Report| {
                 let bound_s = report.median_bound_s.expect("it is synchronised");

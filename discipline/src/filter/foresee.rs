@@ -3,10 +3,13 @@
 //! In interleaved mode the server says with its next reply when the last one left, and until then that is a
 //! guess (`fresh.rs`). A copy of the state takes it in; the state itself waits.
 
+use clockwright_timebase::{Raw, Timestamp};
+
 use super::{Ahead, LEARNING, SourceFilter, Verdict};
 use crate::bound::Doubt;
 use crate::fresh::Fresh;
-use crate::track::SUSPECT_SIGMAS;
+use crate::kalman::{Covariance, Kalman};
+use crate::track::{SUSPECT_SIGMAS, Track};
 
 impl SourceFilter {
     /// Takes in the newest exchange before it is complete (see `fresh.rs`), until the next complete
@@ -69,20 +72,16 @@ impl SourceFilter {
             return verdict;
         }
         let before = state.covariance;
-        let dt = (sample.at - track.at).as_secs_f64();
         match self.prior.gains {
-            Some(gains) => gains.update(&mut state, innovation, dt, weighed.variance),
+            Some(gains) => {
+                let dt = (sample.at - track.at).as_secs_f64();
+                gains.update(&mut state, innovation, dt, weighed.variance);
+            }
             None => state.update(innovation, weighed.variance),
         }
         // The usual round trip stands for a guess as far as that is not believed.
         let delay = sample.delay.as_secs_f64() - 2.0 * weighed.change;
-        let mut believed = self.believed;
-        believed.take((delay, None), dt, (before, state.covariance), 0.0);
-        self.ahead = Some(Ahead {
-            at: sample.at,
-            state,
-            believed,
-        });
+        self.ahead = Some(self.ahead_with(track, (sample.at, delay), before, state));
         verdict
     }
 
@@ -93,26 +92,34 @@ impl SourceFilter {
         if sample.at <= track.at {
             return None;
         }
-        let all = self.first_few.with(sample);
-        let mut state = all.state(track.origin, self.known_before())?;
-        state.covariance.phase += fresh.deviation_s.powi(2) / 4.0;
         let (before, _) = track.ahead(sample, 0.0);
-        if fresh.deviation_s.powi(2) / 4.0 > before.covariance.phase {
+        let guess = fresh.deviation_s.powi(2) / 4.0;
+        if guess > before.covariance.phase {
             return None;
         }
-        let dt = (sample.at - track.at).as_secs_f64();
+        let all = self.first_few.with(sample);
+        let mut state = all.state(track.origin, self.known_before())?;
+        state.covariance.phase += guess;
         let delay = sample.delay.as_secs_f64();
+        Some(self.ahead_with(track, (sample.at, delay), before.covariance, state))
+    }
+
+    /// The state that has taken in an exchange of an instant and a round trip (s), and that was as
+    /// uncertain as `before`.
+    fn ahead_with(
+        &self,
+        track: &Track,
+        (at, delay): (Timestamp<Raw>, f64),
+        before: Covariance,
+        state: Kalman,
+    ) -> Ahead {
+        let dt = (at - track.at).as_secs_f64();
         let mut believed = self.believed;
-        believed.take(
-            (delay, None),
-            dt,
-            (before.covariance, state.covariance),
-            0.0,
-        );
-        Some(Ahead {
-            at: sample.at,
+        believed.take((delay, None), dt, (before, state.covariance), 0.0);
+        Ahead {
+            at,
             state,
             believed,
-        })
+        }
     }
 }
